@@ -1,0 +1,1 @@
+"""Run folder, stages and tasks, executors, status. Knows nothing of tensors."""

@@ -1,0 +1,1 @@
+"""Raw day → ids → HDF5 day shards → batches. Knows nothing of models."""

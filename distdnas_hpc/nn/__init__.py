@@ -1,0 +1,1 @@
+"""Embeddings, the ten interaction modules, choice blocks, networks, baselines, their cost."""

@@ -1,0 +1,1 @@
+"""Architecture weights, the cost model, one day's DNAS, aggregation and discretization."""

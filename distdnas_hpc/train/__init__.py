@@ -1,0 +1,1 @@
+"""Single-pass training and streaming evaluation."""

@@ -1,0 +1,188 @@
+"""Final training from scratch in a single pass over the days, then the test on the day after (paper §V-A)."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from distdnas_hpc.config import Config
+from distdnas_hpc.data.feed import Feed
+from distdnas_hpc.data.manifest import Manifest
+from distdnas_hpc.errors import UserError
+from distdnas_hpc.nn.embedding import Embedding
+from distdnas_hpc.nn.model import CTRModel
+from distdnas_hpc.nn.optim import Optimizers, warmup
+from distdnas_hpc.progress import Progress
+from distdnas_hpc.storage import atomic_write
+from distdnas_hpc.train.metrics import evaluate_scores
+
+log = logging.getLogger(__name__)
+
+TRAJECTORY_ROWS = 2000
+"""At most so many rows in a trajectory; each costs one host synchronisation, and no other step has any."""
+
+TRAJECTORY = pa.schema(
+    [("step", pa.int32()), ("day", pa.int32()), ("loss", pa.float32()), ("rows_per_second", pa.float32())]
+)
+
+
+def train_model(
+    config: Config,
+    network: nn.Module,
+    manifest: Manifest,
+    seed: int,
+    folder: Path,
+    device: torch.device,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train `network` on top of new embeddings, keep the model, and test it.
+
+    Each row of `config.train.days` is seen once: day after day, shuffled within the day in an order that depends on
+    `config.seed` alone, so that all models see the same batches. On a CPU with one thread, equal seeds give equal
+    models bit for bit; a GPU adds up sparse gradients in no fixed order.
+
+    Parameters
+    ----------
+    network : interaction network from `train.models.build_network`. It has its weights already, so it is the caller
+        who seeds torch before building it.
+    seed : of the embeddings, which are made here.
+    folder : exists; receives `model.pt` (the CTRModel's state_dict) and `trajectory.parquet`.
+
+    Returns
+    -------
+    dict with rows (trained), train_seconds, rows_per_second, test_day, test_rows, clicks (of the test day) and the
+    scores of `Metrics`.
+
+    Raises
+    ------
+    UserError : a day is not prepared, or the test day has one class only; said before any training.
+    RuntimeError : the loss stopped being finite.
+    """
+    settings = config.train
+    _check_test_day(manifest, settings.test_day)
+    test = Feed(manifest, settings.test_day, settings.batch_size)
+    feeds = {
+        day: Feed(manifest, day, settings.batch_size, shuffle_seed=config.seed_of("train", f"day_{day:02d}", "feed"))
+        for day in settings.days
+    }
+    steps = sum(len(feed) for feed in feeds.values())
+    warmup_steps = sum(len(feeds[day]) for day in settings.days[: settings.warmup_days])
+    all_rows = sum(feed.rows for feed in feeds.values()) + test.rows
+
+    torch.manual_seed(seed)
+    model = CTRModel(Embedding(manifest.table_sizes, config.model.dim_s), network).to(device)
+    optimizers = Optimizers(model, config.optimizer)
+    trajectory = _Trajectory(steps, device)
+    step = rows = 0
+    start = time.perf_counter()
+    model.train()
+    for day, feed in feeds.items():
+        for batch in feed:
+            label, dense, sparse = batch.to(device)
+            step += 1
+            rows += len(label)
+            optimizers.zero_grad()
+            loss = binary_cross_entropy_with_logits(model(dense, sparse), label)
+            loss.backward()
+            optimizers.step(warmup(step, warmup_steps))
+            trajectory.add(step, day, loss.detach(), len(label))
+            progress.update(rows / all_rows, rows=rows, loss=trajectory.loss)
+        log.info("day %d trained: step %d of %d, %d rows, loss %s", day, step, steps, rows, trajectory.loss)
+    train_seconds = time.perf_counter() - start  # the last step is in the trajectory, so the device has finished
+
+    trajectory.write(folder / "trajectory.parquet")
+    with atomic_write(folder / "model.pt") as temporary:
+        torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, temporary)
+
+    clicked, probability = score_day(
+        model, test, device, lambda tested: progress.update((rows + tested) / all_rows, rows=rows + tested)
+    )
+    metrics = asdict(evaluate_scores(clicked, probability))
+    log.info("day %d tested: AUC %.5f, LogLoss %.5f", settings.test_day, metrics["auc"], metrics["logloss"])
+    return {
+        "rows": rows,
+        "train_seconds": train_seconds,
+        "rows_per_second": rows / train_seconds,
+        "test_day": settings.test_day,
+        "test_rows": metrics.pop("rows"),
+        **metrics,
+    }
+
+
+@torch.inference_mode()
+def score_day(
+    model: CTRModel, feed: Feed, device: torch.device, report: Callable[[int], None]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Stream a day through `model`; return labels and click probabilities, (feed.rows,) each, in the feed's order.
+
+    `report` is called with the number of rows so far. The logits stay on the device until the end (4 bytes a row),
+    because fetching them batch by batch would make the device wait for the host.
+    """
+    label = np.empty(feed.rows, dtype=np.uint8)
+    logits = torch.empty(feed.rows, device=device)
+    done = 0
+    model.eval()
+    for batch in feed:
+        rows = slice(done, done + len(batch.label))
+        label[rows] = batch.label.numpy()
+        on_device = batch.to(device)
+        logits[rows] = model(on_device.dense, on_device.sparse)
+        done = rows.stop
+        report(done)
+    # In float64 the sigmoid keeps the order of the logits; float32 would tie every logit above 17 at probability 1.
+    return label, torch.sigmoid(logits.cpu().double()).numpy()
+
+
+def _check_test_day(manifest: Manifest, day: int) -> None:
+    rows, clicks = manifest.days[day].rows, manifest.days[day].clicks
+    if clicks in (0, rows):
+        raise UserError(
+            f"Of the {rows} rows of test day {day} {'all' if clicks else 'none'} are clicks, so AUC and NE are not "
+            "defined; choose another train.test_day."
+        )
+
+
+class _Trajectory:
+    """Mean training loss a row over short stretches of steps, summed on the device and read once a stretch."""
+
+    def __init__(self, steps: int, device: torch.device) -> None:
+        self.loss: float | None = None  # of the last finished stretch
+        self._steps = steps
+        self._stretch = math.ceil(steps / TRAJECTORY_ROWS)
+        self._points: list[dict[str, float]] = []
+        self._sum = torch.zeros((), dtype=torch.float64, device=device)
+        self._rows = 0
+        self._start = time.perf_counter()
+
+    def add(self, step: int, day: int, loss: Tensor, rows: int) -> None:
+        """Count a step with this mean loss over its rows; RuntimeError when a stretch's loss is not finite."""
+        self._sum += loss * rows
+        self._rows += rows
+        if step % self._stretch and step < self._steps:
+            return
+        self.loss = self._sum.item() / self._rows
+        if not math.isfinite(self.loss):
+            raise RuntimeError(
+                f"the training loss became {self.loss} in the {self._stretch} steps up to step {step} (day {day})"
+            )
+        now = time.perf_counter()
+        speed = self._rows / (now - self._start)
+        self._points.append({"step": step, "day": day, "loss": self.loss, "rows_per_second": speed})
+        self._sum.zero_()
+        self._rows = 0
+        self._start = now
+
+    def write(self, path: Path) -> None:
+        with atomic_write(path) as temporary:
+            pq.write_table(pa.Table.from_pylist(self._points, schema=TRAJECTORY), temporary)

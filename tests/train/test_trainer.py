@@ -1,0 +1,235 @@
+"""Final training on a small log in which one token decides most clicks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from sklearn.metrics import log_loss, roc_auc_score
+from torch import nn
+
+from distdnas_hpc.config import Config
+from distdnas_hpc.data.feed import Feed
+from distdnas_hpc.data.manifest import Manifest
+from distdnas_hpc.data.prepare import encode_day, merge_days, parse_day, write_manifest
+from distdnas_hpc.errors import UserError
+from distdnas_hpc.nn.architecture import Architecture
+from distdnas_hpc.nn.embedding import Embedding
+from distdnas_hpc.nn.model import CTRModel
+from distdnas_hpc.progress import Progress
+from distdnas_hpc.train import trainer
+from distdnas_hpc.train.models import build_network
+from distdnas_hpc.train.trainer import train_model
+
+ROWS = 500  # a day
+CPU = torch.device("cpu")
+SILENT = Progress(None)
+
+
+def write_day(path: Path, day: int, *, click_rates: tuple[float, float] = (0.1, 0.8)) -> None:
+    """A day of tab-separated rows: label; I1 = number of the row in the log; I2; C1 decides the rate; C2, C3 noise."""
+    rng = np.random.default_rng(day)
+    token = rng.integers(0, 20, ROWS)
+    click = rng.random(ROWS) < np.array(click_rates)[token % 2]
+    first = (day - 1) * ROWS
+    path.write_text(
+        "".join(
+            f"{int(click[i])}\t{first + i}\t{rng.integers(50)}\t{token[i]:08x}\t{rng.integers(9):08x}\t\n"
+            for i in range(ROWS)
+        )
+    )
+
+
+def prepare(folder: Path, **changes) -> tuple[Config, Manifest]:
+    """Turn folder/day_0 … day_3 into shards; days 1-3 train, day 4 tests."""
+    config = Config.model_validate(
+        {
+            "run": folder / "run",
+            "data": {"schema": {"dense": 2, "sparse": 3}, "raw": f"{folder}/day_{{day}}", "days": 4},
+            "model": {"blocks": 2, "dim_d": 16, "dim_s": 8, "n_s": 4, "merged": 2, "heads": 2}
+            | {"baseline_width": 32, "baseline_layers": 2},
+            "optimizer": {"dense_lr": 0.005},
+            "search": {"days": 1},
+            "train": {"days": "1-3", "test_day": 4, "batch_size": 32, "warmup_days": 1} | changes,
+        }
+    )
+    parsed = {day: folder / f"parsed_{day}" for day in range(1, 5)}
+    prepared = folder / "prepared"
+    prepared.mkdir()
+    for day, path in parsed.items():
+        path.mkdir()
+        parse_day(config.data, day, path, SILENT)
+    merge_days(config.data, config.train.days, parsed, prepared)
+    encoded = {day: encode_day(config.data, day, path, prepared, SILENT) for day, path in parsed.items()}
+    write_manifest(config.data, encoded, prepared)
+    return config, Manifest.load(prepared)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> tuple[Config, Manifest]:
+    folder = tmp_path_factory.mktemp("planted")
+    for day in range(1, 5):
+        write_day(folder / f"day_{day - 1}", day)
+    return prepare(folder)
+
+
+def train(planted, folder: Path, *, network: nn.Module | None = None, seed: int = 1, progress: Progress = SILENT):
+    config, manifest = planted
+    if network is None:
+        torch.manual_seed(seed)
+        network = build_network("distdnas", config, 2, 3, Architecture.full(2))
+    folder.mkdir(exist_ok=True)
+    return train_model(config, network, manifest, seed, folder, CPU, progress)
+
+
+class RowReader(nn.Module):
+    """A network that writes down I1 of every row it is trained on and every row it is tested on."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(2, 1)
+        self.seen: dict[bool, list[torch.Tensor]] = {True: [], False: []}
+
+    def forward(self, dense, embedded):
+        self.seen[self.training].append(dense[:, 0].clone())
+        return self.head(dense).squeeze(1) + 0 * embedded.sum((1, 2))
+
+
+def in_file_order(manifest: Manifest, *days: int) -> torch.Tensor:
+    return torch.cat([batch.dense[:, 0] for day in days for batch in Feed(manifest, day, 64)])
+
+
+@pytest.mark.parametrize("name", ["distdnas", "dlrm"])
+def test_learns_the_planted_token(planted, tmp_path, name):
+    torch.manual_seed(1)
+    network = build_network(name, planted[0], 2, 3, Architecture.full(2))
+    result = train(planted, tmp_path, network=network)
+    loss = pq.read_table(tmp_path / "trajectory.parquet")["loss"].to_numpy()
+    best_auc = 0.85  # of a model that knows both click rates
+    assert best_auc - 0.07 < result["auc"] < best_auc + 0.07
+    assert loss[-10:].mean() < loss[:5].mean() - 0.1
+    assert result["ne"] < 0.85
+
+
+def test_the_result_is_about_these_rows(planted, tmp_path):
+    result = train(planted, tmp_path)
+    assert set(result) == {
+        *("rows", "train_seconds", "rows_per_second", "test_day", "test_rows", "clicks"),
+        *("auc", "auc_standard_error", "logloss", "ne", "calibration"),
+    }
+    assert (result["rows"], result["test_day"], result["test_rows"]) == (3 * ROWS, 4, ROWS)
+    assert result["clicks"] == planted[1].days[4].clicks
+    assert result["rows_per_second"] == pytest.approx(result["rows"] / result["train_seconds"])
+    assert all(type(value) in (int, float) for value in result.values()), "plain numbers go into YAML"
+
+
+def test_metrics_are_those_of_the_stored_model_on_the_test_day(planted, tmp_path):
+    config, manifest = planted
+    result = train(planted, tmp_path)
+    model = CTRModel(Embedding(manifest.table_sizes, 8), build_network("distdnas", config, 2, 3, Architecture.full(2)))
+    model.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
+    model.eval()
+    (batch,) = Feed(manifest, 4, ROWS)
+    with torch.no_grad():
+        probability = torch.sigmoid(model(batch.dense, batch.sparse).double()).numpy()
+    assert result["auc"] == pytest.approx(roc_auc_score(batch.label, probability), abs=1e-4)
+    assert result["logloss"] == pytest.approx(log_loss(batch.label, probability), rel=1e-5)
+    assert result["calibration"] == pytest.approx(probability.sum() / batch.label.sum().item(), rel=1e-5)
+
+
+def test_each_training_row_is_seen_once_day_after_day_and_shuffled_within_the_day(planted, tmp_path):
+    network = RowReader()
+    train(planted, tmp_path, network=network)
+    seen = torch.cat(network.seen[True])
+    assert len(seen.unique()) == len(seen) == 3 * ROWS
+    for day, rows in enumerate(seen.split(ROWS), start=1):
+        expected = in_file_order(planted[1], day)
+        assert torch.equal(rows.sort().values, expected)  # I1 grows with the row's number
+        assert not torch.equal(rows, expected)
+    assert torch.equal(torch.cat(network.seen[False]), in_file_order(planted[1], 4))
+
+
+def test_every_model_sees_the_same_batches(planted, tmp_path):
+    orders = []
+    for seed in (1, 2):
+        network = RowReader()
+        train(planted, tmp_path, network=network, seed=seed)
+        orders.append(torch.cat(network.seen[True]))
+    assert torch.equal(*orders)
+
+
+def test_equal_seeds_give_equal_models_bit_for_bit(planted, tmp_path):
+    first, second, other = (train(planted, tmp_path / str(i), seed=seed) for i, seed in enumerate((7, 7, 8)))
+    weights = [torch.load(tmp_path / str(i) / "model.pt", weights_only=True) for i in range(3)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert (first["auc"], first["logloss"]) == (second["auc"], second["logloss"]) != (other["auc"], other["logloss"])
+
+
+@pytest.mark.parametrize("warmup_days", [0, 1, 2])
+def test_learning_rates_grow_linearly_over_the_first_days(planted, tmp_path, monkeypatch, warmup_days):
+    scales: list[float] = []
+
+    class Watched(trainer.Optimizers):
+        def step(self, scale: float) -> None:
+            scales.append(scale)
+            super().step(scale)
+
+    monkeypatch.setattr(trainer, "Optimizers", Watched)
+    config, manifest = planted
+    config = config.model_copy(update={"train": config.train.model_copy(update={"warmup_days": warmup_days})})
+    train((config, manifest), tmp_path, network=RowReader())
+    a_day = 16  # steps: 500 rows in batches of 32
+    steps = np.arange(1, 3 * a_day + 1)
+    assert scales == pytest.approx(np.minimum(1, steps / (warmup_days * a_day)) if warmup_days else np.ones(3 * a_day))
+
+
+def test_a_trajectory_row_is_the_mean_loss_of_its_stretch(planted, tmp_path, monkeypatch):
+    train(planted, tmp_path / "fine")
+    monkeypatch.setattr(trainer, "TRAJECTORY_ROWS", 5)
+    train(planted, tmp_path / "coarse")
+    fine, coarse = (pq.read_table(tmp_path / name / "trajectory.parquet") for name in ("fine", "coarse"))
+    assert fine["step"].to_pylist() == list(range(1, 49))
+    assert fine["day"].to_pylist() == [1] * 16 + [2] * 16 + [3] * 16
+    assert coarse["step"].to_pylist() == [10, 20, 30, 40, 48]
+    assert min(coarse["rows_per_second"].to_pylist()) > 0
+    rows = np.array([*[32] * 15, ROWS - 15 * 32] * 3)
+    loss = fine["loss"].to_numpy()
+    expected = [np.average(loss[i : i + 10], weights=rows[i : i + 10]) for i in range(0, 48, 10)]
+    assert coarse["loss"].to_numpy() == pytest.approx(expected, rel=1e-5)
+
+
+def test_progress_counts_trained_and_tested_rows(planted, tmp_path):
+    train(planted, tmp_path, progress=Progress(tmp_path / "progress.json"))
+    told = json.loads((tmp_path / "progress.json").read_text())
+    assert (told["fraction"], told["rows"]) == (1.0, 4 * ROWS)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_leaves_no_model(planted, tmp_path):
+    class Diverges(RowReader):
+        def forward(self, dense, embedded):
+            logits = super().forward(dense, embedded)
+            return logits * float("nan") if len(self.seen[True]) == 20 else logits
+
+    with pytest.raises(RuntimeError, match=r"step 20 \(day 2\)"):
+        train(planted, tmp_path, network=Diverges())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("click_rate", "which"), [(0.0, "none"), (1.0, "all")])
+def test_a_test_day_of_one_class_is_refused_before_training(tmp_path, click_rate, which):
+    for day in range(1, 5):
+        write_day(tmp_path / f"day_{day - 1}", day, click_rates=(click_rate,) * 2 if day == 4 else (0.1, 0.8))
+    network = RowReader()
+    with pytest.raises(UserError, match=f"Of the {ROWS} rows of test day 4 {which} are clicks"):
+        train(prepare(tmp_path), tmp_path / "task", network=network)
+    assert network.seen[True] == []
