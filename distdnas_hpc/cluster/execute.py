@@ -19,7 +19,7 @@ from distdnas_hpc.storage import write_yaml
 log = logging.getLogger(__name__)
 
 
-class TaskFailed(Exception):
+class TaskError(Exception):
     """A task ended without a result; the reason stands in its attempt's ended.yaml."""
 
 
@@ -28,7 +28,7 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
 
     Raises
     ------
-    TaskFailed : when the work raised; the traceback is in the attempt's log.txt.
+    TaskError : when the work raised; the traceback is in the attempt's log.txt.
     KeyboardInterrupt : when the task was told to stop (Ctrl-C, SIGTERM).
     """
     if run.is_done(stage.name, task):  # a job that Slurm requeued after its end
@@ -44,7 +44,7 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
         except UserError as error:
             log.error("%s", error)
             _end(folder, "failed", str(error), input_fault=True)
-            raise TaskFailed(str(error)) from error
+            raise TaskError(str(error)) from error
         except KeyboardInterrupt:
             log.warning("told to stop")
             _end(folder, "interrupted", "told to stop (Ctrl-C or SIGTERM)")
@@ -53,7 +53,7 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
             log.exception("%s/%s failed", stage.name, task)
             reason = f"{type(error).__name__}: {error}"
             _end(folder, "failed", reason)
-            raise TaskFailed(reason) from error
+            raise TaskError(reason) from error
         seconds = round(time.monotonic() - clock, 3)
         told = {
             "attempt": attempt,
@@ -72,7 +72,7 @@ def _end(folder: Path, state: str, reason: str, *, input_fault: bool = False) ->
 
 
 def _slurm() -> dict[str, str]:
-    """What Slurm calls this task and which devices it gave it, for the record."""
+    """Return what Slurm calls this task and which devices it gave it, for the record."""
     names = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES")
     return {name.lower(): os.environ[name] for name in names if name in os.environ}
 

@@ -42,8 +42,8 @@ class RunFolder:
             differing = _differences(load_config(existing).experiment(), config.experiment())
             if differing:
                 raise UserError(
-                    f"The run folder {path} belongs to another config (it differs in {', '.join(differing)}); nothing was "
-                    f"changed. Set 'run' to a new folder (or pass --run), or remove {path} if its results may go."
+                    f"The run folder {path} belongs to another config (it differs in {', '.join(differing)}); "
+                    f"nothing was changed. Set 'run' to a new folder (or pass --run), or remove {path} if its results may go."
                 )
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path} exists but is not a run folder; nothing was changed. Set 'run' to a new folder.")
@@ -112,7 +112,7 @@ def now() -> str:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of the keys whose values differ."""
+    """Return the dotted names of the keys whose values differ."""
     found = []
     for key in sorted(old.keys() | new.keys()):
         a, b = old.get(key), new.get(key)
@@ -124,7 +124,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
 
 
 def _environment() -> dict[str, Any]:
-    """Versions that a result may depend on."""
+    """Return the versions that a result may depend on."""
     names = ("distdnas-hpc", "torch", "numpy", "pyarrow", "h5py", "hdf5plugin", "scikit-learn", "submitit", "pydantic")
     return {
         "created": now(),

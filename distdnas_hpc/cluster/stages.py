@@ -24,7 +24,7 @@ class Stage:
     ----------
     name : folder of the stage in the run.
     tasks : names of its tasks, e.g. ('day_01', 'day_02'); folders below the stage's.
-    function : what a task does. It returns the mapping that becomes the task's result; it has no other memory than files.
+    function : what a task does; returns the mapping that becomes the task's result and has no memory but files.
     after : names of the stages that must be finished first.
     required : how many tasks must be done for the stage to count as finished; None means all.
     gpu : whether a task asks Slurm for the config's single GPU.

@@ -18,6 +18,7 @@ from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
+from distdnas_hpc.nn.optim import Optimizers
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.train import trainer
 from distdnas_hpc.train.models import build_network
@@ -166,6 +167,29 @@ def test_every_model_sees_the_same_batches(planted, tmp_path):
         train(planted, tmp_path, network=network, seed=seed)
         orders.append(torch.cat(network.seen[True]))
     assert torch.equal(*orders)
+
+
+def test_the_stored_model_is_that_of_the_textbook_loop(planted, tmp_path):
+    config, manifest = planted
+    train(planted, tmp_path, seed=3)
+
+    torch.manual_seed(3)
+    network = build_network("distdnas", config, 2, 3, Architecture.full(2))
+    torch.manual_seed(3)
+    model = CTRModel(Embedding(manifest.table_sizes, 8), network)
+    optimizers = Optimizers(model, config.optimizer)
+    step = 0
+    for day in (1, 2, 3):
+        for batch in Feed(manifest, day, 32, shuffle_seed=config.seed_of("train", f"day_{day:02d}", "feed")):
+            step += 1
+            optimizers.zero_grad()
+            logits = model(batch.dense, batch.sparse)
+            nn.functional.binary_cross_entropy_with_logits(logits, batch.label).backward()
+            optimizers.step(min(1.0, step / 16))
+
+    stored = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert set(stored) == set(model.state_dict())
+    assert all(torch.equal(stored[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def test_equal_seeds_give_equal_models_bit_for_bit(planted, tmp_path):
