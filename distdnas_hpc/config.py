@@ -132,7 +132,7 @@ class Optimizer(Section):
 class Cost(Section):
     """The cost model behind the cost importance s (paper §IV-B)."""
 
-    samples: int = Field(512, ge=20, description="architectures sampled to fit the forest")
+    samples: int = Field(5000, ge=20, description="architectures sampled to fit the forest")
     trees: int = Field(100, ge=1, description="trees of the regression forest")
     latency_weight: float = Field(
         0.5, ge=0, le=1, description="share of measured latency in the cost; 0 = MACs alone, equal for equal seeds"
@@ -145,6 +145,10 @@ class Temperature(Section):
 
     start: float = Field(1.0, gt=0)
     end: float = Field(0.5, gt=0)
+
+    def at(self, share: float) -> float:
+        """Return λ when `share` (0 to 1) of the day is done."""
+        return self.start + (self.end - self.start) * share
 
 
 class Search(Section):

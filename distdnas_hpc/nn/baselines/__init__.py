@@ -1,0 +1,1 @@
+"""Published models that a discovered network is measured against (paper, Table I)."""

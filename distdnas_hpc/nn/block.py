@@ -1,0 +1,68 @@
+"""The choice block: interaction modules in parallel, their weighted sum, fully enabled mergers (paper §III-A)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from distdnas_hpc.config import Model
+from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
+from distdnas_hpc.nn.block_input import BlockInput, Shape
+from distdnas_hpc.nn.dense_modules import DENSE
+from distdnas_hpc.nn.sparse_modules import SPARSE
+
+
+class Block(nn.Module):
+    """One choice block.
+
+    Both mergers read the sums of the modules, before the other merger has added to them:
+    dense→sparse maps the dense sum to `merged` further sparse vectors; sparse→dense adds a factorization machine of
+    the sparse sum, mapped to dim_d, to the dense sum. LayerNorm on both outputs keeps the products of seven blocks in
+    range (DESIGN §4).
+
+    Parameters
+    ----------
+    dense, sparse : names of the modules to build.
+    shape : sizes of the inputs.
+    """
+
+    def __init__(self, dense: Sequence[str], sparse: Sequence[str], shape: Shape, model: Model) -> None:
+        super().__init__()
+        self.dense = nn.ModuleDict({name: DENSE[name](shape, model) for name in dense})
+        self.sparse = nn.ModuleDict({name: SPARSE[name](shape, model) for name in sparse})
+        self.dense_to_sparse = nn.Linear(model.dim_d, model.merged * model.dim_s)
+        self.sparse_to_dense = nn.Linear(model.dim_s, model.dim_d)
+        self.norm_dense = nn.LayerNorm(model.dim_d)
+        self.norm_sparse = nn.LayerNorm(model.dim_s)
+        self._merged = model.merged
+
+    def forward(
+        self, x: BlockInput, dense_weights: Tensor | None = None, sparse_weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the dense output (B, dim_d) and the sparse output (B, N_s + merged, dim_s).
+
+        Parameters
+        ----------
+        dense_weights, sparse_weights : (5,) weights of the modules in the order of `DENSE_MODULES` and
+            `SPARSE_MODULES`; None for a plain sum.
+        """
+        dense = _sum(self.dense, x, DENSE_MODULES, dense_weights)
+        sparse = _sum(self.sparse, x, SPARSE_MODULES, sparse_weights)
+        merged = self.dense_to_sparse(dense).unflatten(1, (self._merged, -1))
+        dense = self.norm_dense(dense + self.sparse_to_dense(factorization_machine(sparse)))
+        return dense, self.norm_sparse(torch.cat([sparse, merged], dim=1))
+
+
+def factorization_machine(vectors: Tensor) -> Tensor:
+    """Sum the elementwise products of all pairs: (B, n, dim_s) → (B, dim_s), in O(n) (Rendle, 2010, lemma 3.1)."""
+    return 0.5 * (vectors.sum(1).square() - vectors.square().sum(1))
+
+
+def _sum(modules: nn.ModuleDict, x: BlockInput, order: tuple[str, ...], weights: Tensor | None) -> Tensor:
+    outputs = [modules[name](x) for name in order if name in modules]
+    if weights is not None:
+        outputs = [weight * output for weight, output in zip(weights.unbind(), outputs, strict=True)]
+    total = outputs[0]
+    for output in outputs[1:]:
+        total = total + output
+    return total

@@ -1,0 +1,45 @@
+"""Optimizers of a model's weights (paper §V-A): exact Adagrad for embeddings, Adam for everything else."""
+
+from typing import Any
+
+import torch
+
+from distdnas_hpc.config import Optimizer
+from distdnas_hpc.nn.model import CTRModel
+
+
+class Optimizers:
+    """Both optimizers of a model as one; no weight decay.
+
+    Adagrad is exact: a row's sum of squares grows by the square of its whole gradient in a batch, however often the
+    row occurs in it.
+    """
+
+    def __init__(self, model: CTRModel, settings: Optimizer) -> None:
+        embedding = torch.optim.Adagrad(model.embedding.parameters(), lr=settings.embedding_lr)
+        network = torch.optim.Adam(model.network.parameters(), lr=settings.dense_lr)
+        self._optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = {
+            "embedding": (embedding, settings.embedding_lr),
+            "network": (network, settings.dense_lr),
+        }
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for optimizer, _ in self._optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
+    def step(self, scale: float) -> None:
+        """Take a step at `scale` times the learning rates."""
+        for optimizer, learning_rate in self._optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = scale * learning_rate
+            optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of both."""
+        return {name: optimizer.state_dict() for name, (optimizer, _) in self._optimizers.items()}
+
+
+def warmup(step: int, warmup_steps: int) -> float:
+    """Return the factor of the learning rates in a step (from 1): linear from 0 to 1 at `warmup_steps`, then 1."""
+    return min(1.0, step / warmup_steps) if warmup_steps else 1.0

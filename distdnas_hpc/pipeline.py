@@ -1,0 +1,197 @@
+"""The experiment as stages of tasks, from raw days to the report (DESIGN §1).
+
+    parse ─ merge ─ encode ─ manifest ─┬─ search ─ aggregate ─ train ─ report
+                               cost ───┘
+
+Every task reads files and writes files, so it runs anywhere that sees the run folder. Functions import what they need
+when they run: listing a run's stages must not wait for torch.
+"""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distdnas_hpc.cluster.execute import execute
+from distdnas_hpc.cluster.run_folder import RunFolder
+from distdnas_hpc.cluster.stages import Stage, Work
+from distdnas_hpc.config import Config
+from distdnas_hpc.errors import UserError
+from distdnas_hpc.storage import read_yaml, write_yaml
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+WHOLE = "all"
+"""Name of the task of a stage that has one."""
+
+
+def stages(config: Config) -> list[Stage]:
+    """Return the stages of an experiment, in order."""
+    prepared = tuple(_day_name(day) for day in _days(config))
+    searched = tuple(_day_name(day) for day in config.search.days)
+    models = ("distdnas", *config.train.baselines)
+    return [
+        Stage("parse", prepared, _parse),
+        Stage("merge", (WHOLE,), _merge, after=("parse",)),
+        Stage("encode", prepared, _encode, after=("merge",)),
+        Stage("manifest", (WHOLE,), _manifest, after=("encode",)),
+        Stage("cost", (WHOLE,), _cost, gpu=True),
+        Stage("search", searched, _search, after=("manifest", "cost"), required=config.search.min_days, gpu=True),
+        Stage("aggregate", (WHOLE,), _aggregate, after=("search",)),
+        Stage("train", models, _train, after=("aggregate",), gpu=True),
+        Stage("report", (WHOLE,), _report, after=("train",)),
+    ]
+
+
+def run_task(run: str, stage: str, task: str, attempt: int) -> None:
+    """Run one task of a run folder in this process; what every executor calls, in the end."""
+    folder = RunFolder(Path(run))
+    known = {(known.name, name): known for known in stages(folder.config) for name in known.tasks}
+    if (stage, task) not in known:
+        raise UserError(f"The run {run} has no task {stage}/{task}; see 'distdnas status {run}'.")
+    execute(folder, known[stage, task], task, attempt)
+
+
+def _parse(work: Work) -> dict[str, Any]:
+    """Read the raw text of a day, once."""
+    from distdnas_hpc.data.prepare import parse_day
+
+    return parse_day(work.run.config.data, _day(work), work.folder, work.progress)
+
+
+def _merge(work: Work) -> dict[str, Any]:
+    """Make the id maps and the dense statistics of the training days."""
+    from distdnas_hpc.data.prepare import merge_days
+
+    config = work.run.config
+    parsed = {day: work.run.task_folder("parse", _day_name(day)) for day in _days(config)}
+    prepared = _prepared(work.run)
+    prepared.mkdir(exist_ok=True)
+    return merge_days(config.data, config.train.days, parsed, prepared)
+
+
+def _encode(work: Work) -> dict[str, Any]:
+    """Turn a parsed day into HDF5 shards."""
+    from distdnas_hpc.data.prepare import encode_day
+
+    parsed = work.run.task_folder("parse", work.task)
+    return encode_day(work.run.config.data, _day(work), parsed, _prepared(work.run), work.progress)
+
+
+def _manifest(work: Work) -> dict[str, Any]:
+    """Name every shard; from here on the data is complete."""
+    from distdnas_hpc.data.prepare import write_manifest
+
+    config = work.run.config
+    encoded = {day: work.run.result("encode", _day_name(day)) for day in _days(config)}
+    return write_manifest(config.data, encoded, _prepared(work.run))
+
+
+def _cost(work: Work) -> dict[str, Any]:
+    """Fit the cost model and take each module's importance."""
+    from distdnas_hpc.search.cost import cost_importance
+
+    config = work.run.config
+    schema = config.data.schema_
+    importance = cost_importance(config, schema.dense, schema.sparse, _device(config), work.progress)
+    return {"samples": config.cost.samples, **importance.to_dict()}
+
+
+def _search(work: Work) -> dict[str, Any]:
+    """Search one day."""
+    from distdnas_hpc.data.manifest import Manifest
+    from distdnas_hpc.search.cost import CostImportance
+    from distdnas_hpc.search.day import search_day
+
+    config = work.run.config
+    importance = CostImportance.from_dict(work.run.result("cost", WHOLE))
+    manifest = Manifest.load(_prepared(work.run))
+    return search_day(config, _day(work), manifest, importance, work.folder, _device(config), work.progress)
+
+
+def _aggregate(work: Work) -> dict[str, Any]:
+    """Average the finished days and keep what passes θ."""
+    from distdnas_hpc.search.aggregate import aggregate, discretize
+
+    settings = work.run.config.search
+    done = [day for day in settings.days if work.run.is_done("search", _day_name(day))]
+    files = {day: work.run.task_folder("search", _day_name(day)) / "architecture.yaml" for day in done}
+    mean = aggregate(files, settings.min_days or len(settings.days))
+    architecture = discretize(mean.alpha, mean.beta, settings.theta)
+    write_yaml(work.folder / "aggregate.yaml", mean.to_dict())
+    write_yaml(work.folder / "architecture.yaml", {"theta": settings.theta, **architecture.to_dict()})
+    log.info("mean of days %s, θ = %g: %s", list(mean.days), settings.theta, architecture.to_dict())
+    return {"days": list(mean.days)}
+
+
+def _train(work: Work) -> dict[str, Any]:
+    """Train one model from scratch, and test it."""
+    import torch
+
+    from distdnas_hpc.data.manifest import Manifest
+    from distdnas_hpc.nn.architecture import Architecture
+    from distdnas_hpc.nn.macs import network_cost
+    from distdnas_hpc.train.models import build_network, title
+    from distdnas_hpc.train.trainer import train_model
+
+    config = work.run.config
+    device = _device(config)
+    manifest = Manifest.load(_prepared(work.run))
+    dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
+    found = read_yaml(work.run.task_folder("aggregate", WHOLE) / "architecture.yaml")
+    architecture = Architecture.from_dict(found)
+
+    def build() -> torch.nn.Module:
+        return build_network(work.task, config, dense, sparse, architecture)
+
+    cost = network_cost(build, dense, sparse, config.model.dim_s)
+    seed = config.seed_of("train", work.task)
+    torch.manual_seed(seed)
+    result = train_model(config, build(), manifest, seed, work.folder, device, work.progress)
+    return {
+        "title": title(work.task, config),
+        "macs": cost.macs,
+        "interaction_parameters": cost.parameters,
+        "embedding_parameters": sum(manifest.table_sizes) * config.model.dim_s,
+        **result,
+    }
+
+
+def _report(work: Work) -> dict[str, Any]:
+    """Write report.html."""
+    from distdnas_hpc.report.page import write_report
+
+    return {"report": str(write_report(work.run.path))}
+
+
+def _prepared(run: RunFolder) -> Path:
+    return run.path / "prepared"
+
+
+def _days(config: Config) -> list[int]:
+    """Return the days that are searched, trained on or tested."""
+    return sorted({*config.search.days, *config.train.days, config.train.test_day})
+
+
+def _day_name(day: int) -> str:
+    return f"day_{day:02d}"
+
+
+def _day(work: Work) -> int:
+    return int(work.task.removeprefix("day_"))
+
+
+def _device(config: Config) -> "torch.device":
+    """Choose the device and give torch the task's threads; sums depend on their number, so it is fixed everywhere."""
+    import torch
+
+    torch.set_num_threads(config.cluster.threads)
+    name = config.cluster.device
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "cluster.device is 'cuda' but torch sees no CUDA device; set cluster.slurm.gres so that tasks get one, "
+            "install the torch build for this GPU, or set cluster.device to 'auto'."
+        )
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

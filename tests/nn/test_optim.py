@@ -1,0 +1,69 @@
+"""Optimizers against their update rules written out."""
+
+import pytest
+import torch
+from torch import nn
+
+from distdnas_hpc.config import Optimizer
+from distdnas_hpc.nn.embedding import Embedding
+from distdnas_hpc.nn.model import CTRModel
+from distdnas_hpc.nn.optim import Optimizers, warmup
+
+
+class Sum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+
+    def forward(self, dense, embedded):
+        return (embedded.sum(1) * self.weight).sum(1)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return CTRModel(Embedding((5, 3), 4), Sum())
+
+
+def gradients(model, ids):
+    model.zero_grad()
+    model(torch.zeros(len(ids), 1), ids).square().mean().backward()
+    return model.embedding.weight.grad.to_dense(), model.network.weight.grad.clone()
+
+
+def test_adagrad_is_exact_and_adam_is_adam_at_scaled_rates(model):
+    settings = Optimizer(embedding_lr=0.1, dense_lr=0.01)
+    optimizers = Optimizers(model, settings)
+    table, weight = model.embedding.weight.detach().clone(), model.network.weight.detach().clone()
+    squares, m, v = torch.zeros_like(table), torch.zeros(4), torch.zeros(4)
+    ids = torch.tensor([[0, 1], [0, 2], [4, 1]])  # rows 0 and 5+1 occur twice: their gradients add before squaring
+    for step, scale in enumerate([0.25, 0.5, 1.0], start=1):
+        g_table, g_weight = gradients(model, ids)
+        optimizers.step(scale)
+        squares += g_table**2
+        table -= scale * 0.1 * g_table / (squares.sqrt() + 1e-10)
+        m, v = 0.9 * m + 0.1 * g_weight, 0.999 * v + 0.001 * g_weight**2
+        weight -= scale * 0.01 * (m / (1 - 0.9**step)) / ((v / (1 - 0.999**step)).sqrt() + 1e-8)
+        torch.testing.assert_close(model.embedding.weight, table)
+        torch.testing.assert_close(model.network.weight, weight)
+
+
+def test_rows_that_are_not_looked_up_stay(model):
+    optimizers = Optimizers(model, Optimizer())
+    before = model.embedding.weight.detach().clone()
+    gradients(model, torch.tensor([[0, 1]]))
+    optimizers.step(1.0)
+    changed = (model.embedding.weight != before).any(1)
+    assert changed.tolist() == [True, False, False, False, False, False, True, False]
+
+
+def test_zero_grad_forgets(model):
+    optimizers = Optimizers(model, Optimizer())
+    gradients(model, torch.tensor([[0, 1]]))
+    optimizers.zero_grad()
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_warmup_is_linear_from_zero_then_one():
+    assert [warmup(step, 4) for step in (1, 2, 3, 4, 5, 100)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert warmup(1, 0) == 1
