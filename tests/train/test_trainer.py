@@ -13,7 +13,6 @@ from torch import nn
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.feed import Feed
 from distdnas_hpc.data.manifest import Manifest
-from distdnas_hpc.data.prepare import encode_day, merge_days, parse_day, write_manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.embedding import Embedding
@@ -23,27 +22,13 @@ from distdnas_hpc.progress import Progress
 from distdnas_hpc.train import trainer
 from distdnas_hpc.train.models import build_network
 from distdnas_hpc.train.trainer import train_model
+from tests.prepared import SILENT, prepare, write_day
 
 ROWS = 500  # a day
 CPU = torch.device("cpu")
-SILENT = Progress(None)
 
 
-def write_day(path: Path, day: int, *, click_rates: tuple[float, float] = (0.1, 0.8)) -> None:
-    """A day of tab-separated rows: label; I1 = number of the row in the log; I2; C1 decides the rate; C2, C3 noise."""
-    rng = np.random.default_rng(day)
-    token = rng.integers(0, 20, ROWS)
-    click = rng.random(ROWS) < np.array(click_rates)[token % 2]
-    first = (day - 1) * ROWS
-    path.write_text(
-        "".join(
-            f"{int(click[i])}\t{first + i}\t{rng.integers(50)}\t{token[i]:08x}\t{rng.integers(9):08x}\t\n"
-            for i in range(ROWS)
-        )
-    )
-
-
-def prepare(folder: Path, **changes) -> tuple[Config, Manifest]:
+def prepared(folder: Path, **changes) -> tuple[Config, Manifest]:
     """Turn folder/day_0 … day_3 into shards; days 1-3 train, day 4 tests."""
     config = Config.model_validate(
         {
@@ -56,16 +41,7 @@ def prepare(folder: Path, **changes) -> tuple[Config, Manifest]:
             "train": {"days": "1-3", "test_day": 4, "batch_size": 32, "warmup_days": 1} | changes,
         }
     )
-    parsed = {day: folder / f"parsed_{day}" for day in range(1, 5)}
-    prepared = folder / "prepared"
-    prepared.mkdir()
-    for day, path in parsed.items():
-        path.mkdir()
-        parse_day(config.data, day, path, SILENT)
-    merge_days(config.data, config.train.days, parsed, prepared)
-    encoded = {day: encode_day(config.data, day, path, prepared, SILENT) for day, path in parsed.items()}
-    write_manifest(config.data, encoded, prepared)
-    return config, Manifest.load(prepared)
+    return config, prepare(config, folder)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +57,7 @@ def planted(tmp_path_factory) -> tuple[Config, Manifest]:
     folder = tmp_path_factory.mktemp("planted")
     for day in range(1, 5):
         write_day(folder / f"day_{day - 1}", day)
-    return prepare(folder)
+    return prepared(folder)
 
 
 def train(planted, folder: Path, *, network: nn.Module | None = None, seed: int = 1, progress: Progress = SILENT):
@@ -255,5 +231,5 @@ def test_a_test_day_of_one_class_is_refused_before_training(tmp_path, click_rate
         write_day(tmp_path / f"day_{day - 1}", day, click_rates=(click_rate,) * 2 if day == 4 else (0.1, 0.8))
     network = RowReader()
     with pytest.raises(UserError, match=f"Of the {ROWS} rows of test day 4 {which} are clicks"):
-        train(prepare(tmp_path), tmp_path / "task", network=network)
+        train(prepared(tmp_path), tmp_path / "task", network=network)
     assert network.seen[True] == []

@@ -1,0 +1,130 @@
+"""Rows in HDF5: chunked, Blosc2-LZ4 with bitshuffle, written as a stream, visible only when complete (DESIGN §7)."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+from numpy.typing import DTypeLike
+
+from distdnas_hpc.data.rows import Rows
+from distdnas_hpc.errors import UserError
+from distdnas_hpc.storage import atomic_write
+
+CHUNK_ROWS = 16_384
+"""Rows of an HDF5 chunk, the unit of reading and unpacking."""
+
+_COMPRESSION = hdf5plugin.Blosc2(cname="lz4", clevel=5, filters=hdf5plugin.Blosc2.BITSHUFFLE)
+_CACHE_BYTES = 8 << 20
+"""Cache of a dataset while writing: holds its unfinished chunk (3.4 MB of Criteo tokens), so each is packed once."""
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """A finished shard: its path below the prepared folder, its rows, the SHA-256 of the file in hexadecimal."""
+
+    name: str
+    rows: int
+    sha256: str
+
+
+class ShardWriter:
+    """Appends rows to a new file; comes from `create_shard`."""
+
+    def __init__(self, file: h5py.File, dense: int, sparse: int, sparse_dtype: DTypeLike) -> None:
+        self._file = file
+        self.rows = 0
+        for name, width, dtype in (("label", (), "u1"), ("dense", (dense,), "i4"), ("sparse", (sparse,), sparse_dtype)):
+            file.create_dataset(
+                name,
+                shape=(0, *width),
+                maxshape=(None, *width),
+                chunks=(CHUNK_ROWS, *width),
+                dtype=dtype,
+                compression=_COMPRESSION,
+            )
+
+    def append(self, rows: Rows) -> None:
+        """Write rows behind those that are there."""
+        end = self.rows + len(rows.label)
+        for name, values in rows._asdict().items():
+            self._file[name].resize(end, axis=0)
+            self._file[name][self.rows : end] = values
+        self.rows = end
+
+
+@contextmanager
+def create_shard(path: Path, dense: int, sparse: int, sparse_dtype: DTypeLike = "i4") -> Iterator[ShardWriter]:
+    """Write a shard as a stream of rows; `path` appears, complete, when the block ends well, and not otherwise.
+
+    Parameters
+    ----------
+    dense, sparse : number of columns.
+    sparse_dtype : 'i4' for ids, 'i8' for tokens.
+    """
+    with create_hdf5(path) as file:
+        yield ShardWriter(file, dense, sparse, sparse_dtype)
+
+
+class Shard:
+    """A file of rows, open for reading; comes from `open_shard`."""
+
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        self._columns = [file[name] for name in Rows._fields]
+        self._path = path
+        self.rows = len(self._columns[0])
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Read rows `start` to `stop` (excluded; at most the last); a UserError if they are damaged."""
+        try:
+            return Rows(*(column[start:stop] for column in self._columns))
+        except OSError as error:
+            raise _damaged(self._path, error) from None
+
+
+@contextmanager
+def open_shard(path: Path) -> Iterator[Shard]:
+    """Open a file that `create_shard` wrote; a UserError names one that is missing or damaged."""
+    with open_hdf5(path) as file:
+        try:
+            shard = Shard(file, path)
+        except KeyError as error:
+            raise _damaged(path, error) from None
+        yield shard
+
+
+@contextmanager
+def create_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Write an HDF5 file that appears, complete, when the block ends well, and not otherwise."""
+    # No file locks: NFS and Lustre keep them badly, and nobody else knows the temporary name.
+    with atomic_write(path) as temporary, h5py.File(temporary, "w", locking=False, rdcc_nbytes=_CACHE_BYTES) as file:
+        yield file
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading without file locks; a UserError names one that is missing or damaged."""
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; prepare the data again.") from None
+    except OSError as error:
+        raise _damaged(path, error) from None
+    with file:
+        yield file
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read a megabyte at a time."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} can't be read ({error}); prepare the data again.")

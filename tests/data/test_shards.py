@@ -1,0 +1,150 @@
+"""Shards come back as they were written, or not at all."""
+
+import fcntl
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distdnas_hpc.data import shards
+from distdnas_hpc.data.rows import Rows
+from distdnas_hpc.data.shards import CHUNK_ROWS, create_shard, file_sha256, open_shard
+from distdnas_hpc.errors import UserError
+from tests.data.click_logs import assert_equal, joined
+
+
+def some_rows(n: int, *, seed: int = 1) -> Rows:
+    rng = np.random.default_rng(seed)
+    return Rows(
+        rng.integers(0, 2, n, np.uint8),
+        rng.integers(-(2**31), 2**31, (n, 2), np.int32),
+        rng.integers(0, 2**31, (n, 3), np.int32),
+    )
+
+
+def write(path: Path, *parts: Rows, sparse_dtype="i4") -> Path:
+    with create_shard(path, 2, 3, sparse_dtype) as shard:
+        for rows in parts:
+            shard.append(rows)
+    return path
+
+
+def read(path: Path, start=0, stop=None) -> Rows:
+    with open_shard(path) as shard:
+        return shard.read(start, shard.rows if stop is None else stop)
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.integers(0, 200), st.integers(0, 200))
+@settings(deadline=None, max_examples=30)
+def test_any_parts_come_back_as_one(tmp_path_factory, sizes, start, length):
+    parts = [some_rows(n, seed=i) for i, n in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "CHUNK_ROWS", 16)
+        path = write(tmp_path_factory.getbasetemp() / "any.h5", *parts)
+    whole = joined(parts)
+    assert_equal(read(path), whole)
+    assert_equal(read(path, start, start + length), Rows(*(column[start : start + length] for column in whole)))
+
+
+def test_parts_across_real_chunks_come_back(tmp_path):
+    parts = [some_rows(n, seed=n) for n in (CHUNK_ROWS - 1, 2, 2 * CHUNK_ROWS, 77)]
+    assert_equal(read(write(tmp_path / "a.h5", *parts)), joined(parts))
+
+
+def test_tokens_need_more_than_32_bits(tmp_path):
+    rows = some_rows(3)._replace(sparse=np.array([[-1, 0, 2**32 - 1]] * 3, np.int64))
+    assert_equal(read(write(tmp_path / "a.h5", rows, sparse_dtype="i8")), rows)
+
+
+def test_the_file_is_what_the_documentation_says(tmp_path):
+    with h5py.File(write(tmp_path / "a.h5", some_rows(40_000))) as file:
+        assert {name: (data.dtype.str, data.shape) for name, data in file.items()} == {
+            "label": ("|u1", (40_000,)),
+            "dense": ("<i4", (40_000, 2)),
+            "sparse": ("<i4", (40_000, 3)),
+        }
+        for data in file.values():
+            assert data.chunks[0] == CHUNK_ROWS
+            filters = data.id.get_create_plist()
+            assert filters.get_nfilters() == 1
+            assert filters.get_filter(0)[0] == hdf5plugin.BLOSC2_ID
+
+
+def test_equal_rows_give_equal_bytes(tmp_path):
+    rows = some_rows(500)
+    a, b = (write(tmp_path / name, rows) for name in ("a.h5", "b.h5"))
+    assert file_sha256(a) == file_sha256(b) == hashlib.sha256(a.read_bytes()).hexdigest()
+
+
+def test_a_failure_while_writing_leaves_nothing_and_spares_the_old_file(tmp_path):
+    old = write(tmp_path / "old.h5", some_rows(5))
+    for path in (tmp_path / "new.h5", old):
+        with pytest.raises(KeyboardInterrupt), create_shard(path, 2, 3) as shard:
+            shard.append(some_rows(50_000))
+            raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == [old]
+    assert_equal(read(old), some_rows(5))
+
+
+def test_a_kill_while_writing_leaves_no_file_of_that_name(tmp_path):
+    program = """if True:
+        import os, signal, sys
+        import numpy as np
+        from pathlib import Path
+        from distdnas_hpc.data.rows import Rows
+        from distdnas_hpc.data.shards import create_shard
+        n = 50_000
+        with create_shard(Path(sys.argv[1]), 2, 3) as shard:
+            shard.append(Rows(np.zeros(n, "u1"), np.zeros((n, 2), "i4"), np.zeros((n, 3), "i4")))
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "a.h5"], check=False, env=os.environ)
+    assert done.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("*.h5")) == []
+    assert_equal(read(write(tmp_path / "a.h5", some_rows(9))), some_rows(9))
+
+
+def test_reading_takes_no_lock(tmp_path):
+    path = write(tmp_path / "a.h5", some_rows(9))
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert_equal(read(path), some_rows(9))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=rf"{tmp_path}/a.h5 does not exist; prepare the data again"):
+        read(tmp_path / "a.h5")
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 3_000)
+
+
+def overwrite_a_chunk(path: Path) -> None:
+    with h5py.File(path) as file:
+        offset = file["sparse"].id.get_chunk_info(0).byte_offset
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 64)
+
+
+def drop_labels(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["label"]
+
+
+@pytest.mark.parametrize("damage", [cut, overwrite_a_chunk, drop_labels])
+def test_a_damaged_file_is_named(tmp_path, damage):
+    path = write(tmp_path / "a.h5", some_rows(9_000))
+    damage(path)
+    with pytest.raises(UserError, match=rf"{path} can't be read .*; prepare the data again"):
+        read(path)

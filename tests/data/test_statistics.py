@@ -1,0 +1,82 @@
+"""Statistics against the definitions, and merging that changes nothing."""
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distdnas_hpc.data.rows import MISSING
+from distdnas_hpc.data.statistics import DenseStatistics, merge_all, transform
+from tests.data.click_logs import slow_transform
+
+value = st.just(MISSING) | st.integers(1 - 2**31, 2**31 - 1) | st.integers(-3, 100)
+table = st.lists(st.tuples(value, value), max_size=30)
+
+
+def of(rows) -> DenseStatistics:
+    return DenseStatistics.of(np.array(rows, np.int32).reshape(-1, 2))
+
+
+def assert_close(a: DenseStatistics, b: DenseStatistics) -> None:
+    for name, values in vars(a).items():
+        assert getattr(b, name) == pytest.approx(values, rel=1e-9, abs=1e-9), name
+
+
+def test_transform_is_odd_and_logarithmic():
+    assert transform(np.array([0.0, 1.0, -1.0, 100.0, -100.0])).tolist() == pytest.approx(
+        [0, math.log(2), -math.log(2), math.log(101), -math.log(101)]
+    )
+    assert transform(np.array([3], np.float32)).dtype == np.float32
+
+
+@given(table)
+def test_moments_are_those_of_the_present_values(rows):
+    found = of(rows)
+    for j in range(2):
+        values = [slow_transform(row[j]) for row in rows if row[j] != MISSING]
+        assert (found.count[j], found.missing[j]) == (len(values), len(rows) - len(values))
+        if values:
+            assert found.mean[j] == pytest.approx(statistics.fmean(values), abs=1e-9)
+            assert found.m2[j] == pytest.approx(len(values) * statistics.pvariance(values), rel=1e-9, abs=1e-9)
+            assert (found.minimum[j], found.maximum[j]) == pytest.approx((min(values), max(values)))
+
+
+@given(st.lists(table, min_size=1, max_size=5))
+def test_merged_parts_are_the_whole(parts):
+    assert_close(merge_all(of(rows) for rows in parts), of([row for rows in parts for row in rows]))
+
+
+def test_a_small_day_beside_a_long_one_loses_no_precision():
+    long, short = np.full((1_000_000, 1), 10**9, np.int32), np.array([[10**9 + 1000]], np.int32)
+    merged = DenseStatistics.of(long).merge(DenseStatistics.of(short))
+    step = math.log1p(10**9 + 1000) - math.log1p(10**9)
+    assert merged.m2[0] == pytest.approx(step**2 * 1_000_000 / 1_000_001, rel=1e-6)
+
+
+def test_std_is_that_of_the_population():
+    assert of([(0, 0), (1, 5), (2, MISSING)]).std == pytest.approx(
+        [statistics.pstdev(map(slow_transform, (0, 1, 2))), statistics.pstdev(map(slow_transform, (0, 5)))]
+    )
+
+
+@pytest.mark.parametrize("rows", [[(MISSING, 7), (MISSING, 7)], [(MISSING, 7)], []])
+def test_std_of_a_column_without_spread_is_one(rows):
+    assert of(rows).std.tolist() == [1, 1]
+
+
+def test_a_constant_column_keeps_std_one_through_many_merges():
+    parts = [of([(123_456_789, -7)] * n) for n in range(1, 50)]
+    assert merge_all(parts).std.tolist() == [1, 1]
+
+
+@given(table)
+def test_yaml_keeps_every_bit(rows):
+    before = of(rows)
+    after = DenseStatistics.from_dict(yaml.safe_load(yaml.safe_dump(before.to_dict())))
+    for name, values in vars(before).items():
+        assert getattr(after, name).tolist() == values.tolist()
+        assert getattr(after, name).dtype == values.dtype

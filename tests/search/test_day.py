@@ -1,0 +1,194 @@
+"""One day's search on a small log in which one token decides most clicks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from distdnas_hpc.config import Config
+from distdnas_hpc.data.feed import Feed
+from distdnas_hpc.data.manifest import Manifest
+from distdnas_hpc.errors import UserError
+from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
+from distdnas_hpc.nn.embedding import Embedding
+from distdnas_hpc.nn.model import CTRModel
+from distdnas_hpc.nn.network import Mixing, Network
+from distdnas_hpc.nn.optim import Optimizers
+from distdnas_hpc.progress import Progress
+from distdnas_hpc.search.cost import CostImportance, cost_importance
+from distdnas_hpc.search.day import search_day
+from distdnas_hpc.search.weights import ArchitectureWeights
+from distdnas_hpc.storage import read_yaml
+from tests.prepared import SILENT, prepare, write_day
+
+CPU = torch.device("cpu")
+ROWS = 500
+STEPS = 7  # pairs of batches of 34 rows: 15 batches, the last a rest of 24 rows without a partner
+
+
+def make_config(folder: Path, **search) -> Config:
+    return Config.model_validate(
+        {
+            "run": folder / "run",
+            "data": {"schema": {"dense": 2, "sparse": 3}, "raw": f"{folder}/day_{{day}}", "days": 2},
+            "model": {"blocks": 2, "dim_d": 16, "dim_s": 8, "n_s": 4, "merged": 2, "heads": 2},
+            "cost": {"samples": 50, "latency_weight": 0},
+            "search": {"days": "1-2", "batch_size": 34, "warmup_steps": 3, "architecture_lr": 0.05} | search,
+            "train": {"days": 1, "test_day": 2, "warmup_days": 0},
+        }
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> tuple[Path, Manifest, CostImportance]:
+    folder = tmp_path_factory.mktemp("planted")
+    for day in (1, 2):
+        write_day(folder / f"day_{day - 1}", day, rows=ROWS)
+    config = make_config(folder)
+    return folder, prepare(config, folder), cost_importance(config, 2, 3, CPU, SILENT)
+
+
+def search(planted, folder: Path, *, day: int = 1, progress: Progress = SILENT, seed: int = 1, **settings):
+    root, manifest, importance = planted
+    config = make_config(root, **settings).model_copy(update={"seed": seed})
+    folder.mkdir(exist_ok=True)
+    return search_day(config, day, manifest, importance, folder, CPU, progress)
+
+
+def logits(folder: Path) -> np.ndarray:
+    found = read_yaml(folder / "architecture.yaml")
+    return np.array([found["alpha_logits"], found["beta_logits"]])
+
+
+def test_writes_the_probabilities_and_what_they_come_from(planted, tmp_path):
+    result = search(planted, tmp_path)
+    found = read_yaml(tmp_path / "architecture.yaml")
+    config = make_config(planted[0])
+    assert (found["day"], found["seed"], found["config"]) == (
+        1,
+        config.seed_of("search", "day_01"),
+        config.fingerprint(),
+    )
+    assert (found["dense_modules"], found["sparse_modules"]) == (list(DENSE_MODULES), list(SPARSE_MODULES))
+    for side in ("alpha", "beta"):
+        p, z = np.array(found[side]), np.array(found[f"{side}_logits"])
+        assert p == pytest.approx(np.exp(z) / np.exp(z).sum(1, keepdims=True), rel=1e-5)
+        assert z.any()
+    assert result["steps"] == STEPS
+    assert result["rows"] == found["rows"] == 2 * STEPS * 34
+
+
+def test_is_the_textbook_loop(planted, tmp_path):
+    """First-order bilevel search written without any care for speed: backward everywhere, no trajectory."""
+    search(planted, tmp_path)
+    config, (_, manifest, importance) = make_config(planted[0]), planted
+    torch.manual_seed(config.seed_of("search", "day_01"))
+    network = Network(Architecture.full(2), config.model, 2, 3)
+    model = CTRModel(Embedding(manifest.table_sizes, 8), network)
+    weights = ArchitectureWeights(2)
+    optimizers = Optimizers(model, config.optimizer)
+    adam = torch.optim.Adam(weights.parameters(), lr=0)
+    noise = torch.Generator().manual_seed(config.seed_of("search", "day_01", "gumbel"))
+    s = Mixing(torch.tensor(importance.dense).float(), torch.tensor(importance.sparse).float())
+    batches = iter(Feed(manifest, 1, 34, shuffle_seed=config.seed_of("search", "day_01", "feed")))
+    for step in range(1, STEPS + 1):
+        temperature = 1.0 - 0.5 * step / STEPS
+        scale = min(1, step / 3)
+        for part in ("w", "architecture"):
+            batch = next(batches)
+            model.zero_grad()
+            weights.zero_grad()
+            logits_of_rows = model(batch.dense, batch.sparse, mixing=weights.sample(temperature, noise))
+            loss = binary_cross_entropy_with_logits(logits_of_rows, batch.label)
+            if part == "w":
+                loss.backward()
+                optimizers.step(scale)
+            else:
+                p = weights.probabilities()
+                (loss + 0.004 * ((p.dense * s.dense).sum() + (p.sparse * s.sparse).sum())).backward()
+                adam.param_groups[0]["lr"] = scale * 0.05
+                adam.step()
+    expected = np.array([weights.alpha_logits.tolist(), weights.beta_logits.tolist()])
+    assert logits(tmp_path) == pytest.approx(expected, abs=1e-5)
+
+
+def test_equal_seeds_give_equal_weights_bit_for_bit_and_other_days_and_seeds_do_not(planted, tmp_path):
+    for name, changes in {"a": {}, "b": {}, "seed": {"seed": 2}, "day": {"day": 2}}.items():
+        search(planted, tmp_path / name, **changes)
+    a, b, seed, day = (logits(tmp_path / name) for name in ("a", "b", "seed", "day"))
+    assert (a == b).all()
+    assert (a != seed).any()
+    assert (a != day).any()
+
+
+def test_regularisation_turns_the_search_away_from_costly_modules(planted, tmp_path):
+    importance = planted[2]
+    for gamma in (0.0, 1.0):
+        search(planted, tmp_path / str(gamma), gamma=gamma, batch_size=8)
+    free, charged = (pq.read_table(tmp_path / name / "trajectory.parquet").to_pylist()[-1] for name in ("0.0", "1.0"))
+    assert charged["expected_macs"] < free["expected_macs"]
+    costliest = importance.sparse[1].argmax()
+    assert charged["beta"][5 + costliest] < free["beta"][5 + costliest]
+    assert free["regularisation"] == 0 < charged["regularisation"]
+
+
+def test_the_trajectory_tells_every_step(planted, tmp_path):
+    search(planted, tmp_path)
+    rows = pq.read_table(tmp_path / "trajectory.parquet").to_pylist()
+    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
+    assert [row["temperature"] for row in rows] == pytest.approx(
+        [1 - 0.5 * step / STEPS for step in range(1, STEPS + 1)]
+    )
+    found = read_yaml(tmp_path / "architecture.yaml")
+    assert rows[-1]["alpha"] == pytest.approx(np.ravel(found["alpha"]), rel=1e-6)
+    share = np.concatenate([found["alpha"], found["beta"]], axis=1)
+    assert rows[-1]["expected_macs"] == pytest.approx(float(planted[2].macs.of(share)), rel=1e-6)
+    s = np.concatenate([planted[2].dense, planted[2].sparse], axis=1)
+    before = np.concatenate([np.reshape(rows[-2][side], (2, 5)) for side in ("alpha", "beta")], axis=1)
+    assert rows[-1]["regularisation"] == pytest.approx(0.004 * (before * s).sum(), rel=1e-4)
+    assert all(row["rows_per_second"] > 0 for row in rows)
+
+
+def test_progress_says_rows_and_loss(planted, tmp_path):
+    result = search(planted, tmp_path, progress=Progress(tmp_path / "progress.json"))
+    told = json.loads((tmp_path / "progress.json").read_text())
+    assert (told["fraction"], told["rows"]) == (1.0, result["rows"])
+    assert told["loss"] == pytest.approx(result["loss_w"])
+
+
+def test_learns(planted, tmp_path):
+    """500 rows in one pass are few, so the planted token is learned by a hot learner: far from chance, not perfect."""
+    root, manifest, importance = planted
+    config = make_config(root, batch_size=4)
+    config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"dense_lr": 0.01})})
+    search_day(config, 1, manifest, importance, tmp_path, CPU, SILENT)
+    trajectory = pq.read_table(tmp_path / "trajectory.parquet")
+    both = (trajectory["loss_w"].to_numpy() + trajectory["loss_architecture"].to_numpy()) / 2
+    assert both[-15:].mean() < both[:15].mean() - 0.05
+
+
+def test_a_day_of_one_batch_is_refused(planted, tmp_path):
+    with pytest.raises(UserError, match=r"Day 1 has 500 rows, one batch.*Lower search\.batch_size \(8192\)"):
+        search(planted, tmp_path, batch_size=8192)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_is_not_finite_stops_the_search_and_leaves_nothing(planted, tmp_path):
+    root, manifest, importance = planted
+    config = make_config(root)
+    config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"dense_lr": 1e30})})
+    with pytest.raises(RuntimeError, match="a loss stopped being finite in the 1 steps up to step"):
+        search_day(config, 1, manifest, importance, tmp_path, CPU, SILENT)
+    assert list(tmp_path.iterdir()) == []
