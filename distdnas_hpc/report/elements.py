@@ -1,0 +1,47 @@
+"""The parts that sections of the page are made of."""
+
+from collections.abc import Iterable, Sequence
+
+from distdnas_hpc.report.markup import Markup, tag
+
+
+def section(name: str, title: str, content: Markup) -> Markup:
+    """Return a section of the page under its heading."""
+    return tag("section", tag("h2", title), tag("div", content), id=name)
+
+
+def figure(drawn: Markup, caption: str) -> Markup:
+    """Return a figure with a caption."""
+    return tag("figure", drawn, tag("figcaption", caption))
+
+
+def absent(sentence: str) -> Markup:
+    """Return the notice that stands where a part of the run is missing."""
+    return tag("p", sentence, class_="absent")
+
+
+def legend(names: Iterable[str], colour: str) -> Markup:
+    """Return names beside their colours, the style classes `colour`1, `colour`2, …."""
+    return tag(
+        "ul", *(tag("li", tag("i", class_=f"{colour}{i}"), name) for i, name in enumerate(names, 1)), class_="legend"
+    )
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], class_: str) -> Markup:
+    """Return a table whose first column names the row; roles are kept where the style stacks cells."""
+    head = tag("tr", *(tag("th", header, scope="col", role="columnheader") for header in headers), role="row")
+    body = [
+        tag(
+            "tr",
+            tag("th", row[0], scope="row", role="rowheader"),
+            *(
+                tag("td", cell, role="cell", data_label=header)
+                for header, cell in zip(headers[1:], row[1:], strict=True)
+            ),
+            role="row",
+        )
+        for row in rows
+    ]
+    return tag(
+        "table", tag("thead", head, role="rowgroup"), tag("tbody", *body, role="rowgroup"), class_=class_, role="table"
+    )

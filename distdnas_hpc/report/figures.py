@@ -1,0 +1,243 @@
+"""The report's figures as inline SVG; colours are the page's CSS variables, so they follow light and dark."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
+from distdnas_hpc.report.markup import Markup, tag
+from distdnas_hpc.report.results import Cost, Found, SearchedDay, TrainedModel
+from distdnas_hpc.report.svg import Plot, binned, drawing, text, thinned
+from distdnas_hpc.report.table import TWO_SIDED_95, significant
+
+WIDTH = 400
+"""Pixels of a figure that stands alone in its column."""
+
+
+def weight_map(side: str, found: Found) -> Markup:
+    """Draw the mean architecture weights of one side as a table of shaded cells, the kept modules outlined.
+
+    Parameters
+    ----------
+    side : 'alpha' (dense modules) or 'beta' (sparse modules).
+    """
+    weights, spread, modules, kept, symbol, kind = (
+        (found.alpha, found.alpha_spread, DENSE_MODULES, found.architecture.dense, "α", "dense")
+        if side == "alpha"
+        else (found.beta, found.beta_spread, SPARSE_MODULES, found.architecture.sparse, "β", "sparse")
+    )
+    left, top, height = 52.0, 26.0, 34.0
+    width = (WIDTH - left - 2) / len(modules)
+    largest = max(found.alpha.max(), found.beta.max())
+    cells: list[Markup] = [
+        text(left + (j + 0.5) * width, 14, name, "label", "middle") for j, name in enumerate(modules)
+    ]
+    said = []
+    for i, row in enumerate(weights):
+        y = top + i * height
+        cells.append(text(0, y + height / 2 + 4, f"block {i + 1}", "label"))
+        for j, (name, weight) in enumerate(zip(modules, row, strict=True)):
+            keeps = name in kept[i]
+            x, state = left + j * width, "kept" if keeps else "dropped"
+            tooltip = f"block {i + 1}, {name}: {weight:.3f} ± {spread[i, j]:.3f} between days, {state}"
+            box = {"x": x + 1.5, "y": y + 1.5, "width": width - 3, "height": height - 3, "rx": 3}
+            cells.append(
+                tag(
+                    "g",
+                    tag("title", tooltip),
+                    tag("rect", **box, class_=f"cell {kind}", fill_opacity=0.03 + 0.5 * weight / largest),
+                    tag("rect", **box, class_=f"kept {kind}") if keeps else None,
+                    text(x + width / 2, y + height / 2 + 4, f"{weight:.3f}", f"value {state}", "middle"),
+                )
+            )
+        said.append(f"Block {i + 1}: " + ", ".join(f"{n} {w:.3f}" for n, w in zip(modules, row, strict=True)) + ".")
+    return drawing(
+        f"weights-{side}",
+        f"Mean {symbol}: weights of the {kind} modules of each block",
+        " ".join(said) + " Kept: " + _kept_in_words(kept) + ".",
+        WIDTH,
+        top + len(weights) * height,
+        *cells,
+    )
+
+
+def cost_bars(side: str, cost: Cost) -> Markup:
+    """Draw the cost importance of one side's modules: block 1 and blocks 2..N (the paper's Figure 5).
+
+    Parameters
+    ----------
+    side : 'dense' or 'sparse'.
+    """
+    importance, modules = (cost.dense, DENSE_MODULES) if side == "dense" else (cost.sparse, SPARSE_MODULES)
+    left, row, bar = 84.0, 38.0, 11.0
+    scale = WIDTH - left - 44
+    groups = [("block 1", "first", importance[0])]
+    if len(importance) > 1:
+        later = f"blocks 2–{len(importance)}" if len(importance) > 2 else "block 2"
+        groups.append((later, "later", importance[1]))
+    bars: list[Markup] = []
+    for j, name in enumerate(modules):
+        y = j * row + 4
+        bars.append(text(left - 8, y + 16, name, "label", "end"))
+        for index, (label, class_, values) in enumerate(groups):
+            top = y + index * (bar + 2)
+            tooltip = tag("title", f"{name}, {label}: {values[j]:.3f}")
+            bars.append(
+                tag("rect", tooltip, x=left, y=top, width=max(scale * values[j], 0.75), height=bar,
+                    class_=f"bar {side} {class_}")
+            )  # fmt: skip
+            bars.append(text(left + scale * values[j] + 5, top + bar - 2, f"{values[j]:.3f}", "tick"))
+    said = "; ".join(
+        f"{label}: " + ", ".join(f"{n} {v:.3f}" for n, v in zip(modules, values, strict=True))
+        for label, _, values in groups
+    )
+    height = len(modules) * row
+    bars.insert(0, tag("line", x1=left, x2=left, y1=0, y2=height, class_="axis"))
+    return drawing(f"cost-{side}", f"Cost importance of the {side} modules", f"{said}.", WIDTH, height, *bars)
+
+
+def weight_trajectories(side: str, block: int, days: Sequence[SearchedDay], theta: float) -> Markup:
+    """Draw the weights of one block's modules on one side over the steps of the search, a line a module and day.
+
+    The threshold `theta` is drawn for the eye; it is applied to the mean of the days.
+
+    Parameters
+    ----------
+    side : 'alpha' or 'beta'.
+    block : from 0.
+    """
+    symbol, modules = ("α", DENSE_MODULES) if side == "alpha" else ("β", SPARSE_MODULES)
+    highest = max(float(getattr(day, side).max()) for day in days)
+    plot = Plot(34, 20, 188, 96, (0, _last_step(days)), (0, max(highest * 1.05, 0.3)))
+    lines = [
+        plot.line(*thinned(day.step, getattr(day, side)[:, block, j]), f"m{j + 1}", f"{name}, day {day.day}")
+        for j, name in enumerate(modules)
+        for day in days
+    ]
+    ends = (
+        f"{name} {min(last):.3f} to {max(last):.3f}"
+        for j, name in enumerate(modules)
+        for last in [[float(getattr(day, side)[-1, block, j]) for day in days]]
+    )
+    heading = f"{symbol}, block {block + 1}"
+    return drawing(
+        f"trajectory-{side}-{block + 1}",
+        f"{heading}: weights of its modules over the steps of each day's search",
+        f"At the end of the {len(days)} days: {'; '.join(ends)}.",
+        226,
+        138,
+        text(0, 11, heading, "heading"),
+        plot.axes(x_format=",g", x_count=3, y_count=3),
+        plot.line(plot.x_range, (theta, theta), "threshold", f"θ={theta:g}"),
+        *lines,
+    )
+
+
+def expected_macs(days: Sequence[SearchedDay]) -> Markup:
+    """Draw the MACs that the architecture weights stand for on average over the steps, a line a day."""
+    low = min(float(day.expected_macs.min()) for day in days) / 1e6
+    high = max(float(day.expected_macs.max()) for day in days) / 1e6
+    margin = (high - low) * 0.08 or abs(high) * 0.05 or 1
+    plot = Plot(52, 20, WIDTH - 60, 150, (0, _last_step(days)), (low - margin, high + margin))
+    lines = [plot.line(*thinned(day.step, day.expected_macs / 1e6), "day", f"day {day.day}") for day in days]
+    said = ", ".join(
+        f"day {day.day} from {day.expected_macs[0] / 1e6:.3f} to {day.expected_macs[-1] / 1e6:.3f}" for day in days
+    )
+    return drawing(
+        "expected-macs",
+        "Expected MACs (M a sample) over the steps of each day's search",
+        f"In millions: {said}.",
+        WIDTH,
+        206,
+        text(0, 11, "expected MACs, M a sample", "heading"),
+        plot.axes(x_format=",g", y_format=".4g"),
+        text(52 + (WIDTH - 60) / 2, 202, "step", "tick", "middle"),
+        *lines,
+    )
+
+
+def training_curves(models: Sequence[TrainedModel]) -> Markup:
+    """Draw the training loss of each model over its single pass, with the days marked.
+
+    Parameters
+    ----------
+    models : one of them has a curve, at least.
+    """
+    drawn = [(k, m.title, *binned(m.curve.step, m.curve.loss)) for k, m in enumerate(models, 1) if m.curve is not None]
+    losses = [loss for _, _, _, series in drawn for loss in series]
+    low, high = min(losses), max(losses)
+    margin = (high - low) * 0.06 or 0.1
+    curve = max((model.curve for model in models if model.curve is not None), key=lambda c: len(c.step))
+    plot = Plot(52, 40, WIDTH - 60, 194, (0, float(curve.step[-1])), (low - margin, high + margin))
+    marks: list[Markup] = []
+    starts = [0.0, *(float(curve.step[k]) for k in np.flatnonzero(np.diff(curve.day)))]
+    for start, end, day in zip(starts, [*starts[1:], float(curve.step[-1])], dict.fromkeys(curve.day), strict=True):
+        if start:
+            x = plot.x(start)
+            marks.append(tag("line", x1=x, x2=x, y1=plot.top, y2=plot.top + plot.height, class_="rule dashed"))
+        if len(starts) <= 12 or int(day) % 4 == 0:
+            marks.append(text(plot.x((start + end) / 2), plot.top - 5, f"day {day:.0f}", "tick", "middle"))
+    lines = [plot.line(steps, series, f"model{k}", title) for k, title, steps, series in drawn]
+    said = "; ".join(f"{title} from {series[0]:.3f} to {series[-1]:.3f}" for _, title, _, series in drawn)
+    return drawing(
+        "training-loss",
+        "Training loss of each model over its single pass over the days",
+        f"{said}.",
+        WIDTH,
+        270,
+        text(0, 11, "training LogLoss", "heading"),
+        plot.axes(x_format=",g", y_format=".3g"),
+        text(plot.x(plot.x_range[1] / 2), 266, "step", "tick", "middle"),
+        *marks,
+        *lines,
+    )
+
+
+def accuracy_against_cost(models: Sequence[TrainedModel]) -> Markup:
+    """Draw AUC against MACs, a point a model with its 95% interval where the standard error is defined."""
+    half = [TWO_SIDED_95 * m.auc_standard_error if np.isfinite(m.auc_standard_error) else 0.0 for m in models]
+    low = min(model.auc - error for model, error in zip(models, half, strict=True))
+    high = max(model.auc + error for model, error in zip(models, half, strict=True))
+    margin = (high - low) * 0.12 or 0.01
+    widest = max(model.macs for model in models) / 1e6 * 1.15 or 1.0
+    plot = Plot(52, 24, WIDTH - 60, 210, (0, widest), (low - margin, high + margin))
+    points: list[Markup] = []
+    said = []
+    label_y = 0.0
+    for k in sorted(range(len(models)), key=lambda k: -models[k].auc):  # from the top, so that labels can give way
+        model, error = models[k], half[k]
+        x, y = plot.x(model.macs / 1e6), plot.y(model.auc)
+        top, bottom = plot.y(model.auc + error), plot.y(model.auc - error)
+        strokes = ((0, top, bottom), (4, top, top), (4, bottom, bottom)) if error else ()
+        right = x > plot.left + plot.width * 0.6
+        label_y = max(y + 4, label_y + 14)
+        interval = f" ± {significant(error)}" if error else ""
+        said.append(f"{model.title}: {model.auc:.4f}{interval} at {model.macs / 1e6:,.3f} M MACs")
+        points.append(
+            tag(
+                "g",
+                tag("title", said[-1]),
+                *(tag("line", x1=x - a, x2=x + a, y1=v, y2=w, class_="interval") for a, v, w in strokes),
+                tag("circle", cx=x, cy=y, r=4.5, class_=f"point model{k + 1}"),
+                text(x + (-9 if right else 9), label_y, model.title, "label", "end" if right else "start"),
+            )
+        )
+    return drawing(
+        "accuracy-cost",
+        "AUC against MACs of the models, with 95% intervals",
+        f"{'; '.join(said)}.",
+        WIDTH,
+        270,
+        text(0, 11, f"AUC on day {models[0].test_day}, ±1.96 SE", "heading"),
+        plot.axes(y_format=".4g"),
+        text(plot.x(widest / 2), 266, "MACs, M a sample", "tick", "middle"),
+        *points,
+    )
+
+
+def _last_step(days: Sequence[SearchedDay]) -> float:
+    return max(float(day.step[-1]) for day in days)
+
+
+def _kept_in_words(kept: Sequence[Sequence[str]]) -> str:
+    return "; ".join(f"block {i} {', '.join(names)}" for i, names in enumerate(kept, 1))

@@ -1,0 +1,70 @@
+"""What a run found, in a sentence or two of plain words."""
+
+from collections.abc import Sequence
+
+from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
+from distdnas_hpc.report.results import Results
+from distdnas_hpc.report.table import BASELINE, detectable_difference, millions, significant
+
+
+def headline(results: Results) -> str:
+    """Say what the search kept and how the trained network compares with DLRM, as far as the run got."""
+    return f"{_search(results)} {_training(results)}"
+
+
+def days_in_words(days: Sequence[int]) -> str:
+    """Write sorted days with stretches put together: 'day 3', 'days 1–4 and 6'."""
+    stretches: list[list[int]] = []
+    for day in days:
+        if stretches and day == stretches[-1][-1] + 1:
+            stretches[-1].append(day)
+        else:
+            stretches.append([day])
+    words = [str(part[0]) if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in stretches]
+    listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return f"{'day' if len(days) == 1 else 'days'} {listed}"
+
+
+def _search(results: Results) -> str:
+    found = results.found
+    if found is None:
+        return f"{len(results.days)} of {len(results.config.search.days)} days are searched; no architecture yet."
+    blocks = found.architecture.blocks
+    modules = blocks * (len(DENSE_MODULES) + len(SPARSE_MODULES))
+    return (
+        f"Averaged over {days_in_words(found.days)}, the search keeps {found.kept} of {modules} interaction modules "
+        f"in {blocks} {'block' if blocks == 1 else 'blocks'}."
+    )
+
+
+def _training(results: Results) -> str:
+    model, baseline = results.model("distdnas"), results.model(BASELINE)
+    if model is None:
+        return "The network is not trained yet."
+    if baseline is None:
+        return (
+            f"The network needs {millions(model.macs)} M MACs a sample and reaches AUC {model.auc:.4f} "
+            f"and NE {model.ne:.4f} on day {model.test_day}."
+        )
+    difference = model.auc - baseline.auc
+    direction = "higher" if difference > 0 else "lower"
+    score = f"its AUC is {significant(abs(difference))} {direction}" if difference else "its AUC is the same"
+    return f"The network needs {_macs(model.macs / baseline.macs)} {baseline.title}, and {score}{_chance(results)}."
+
+
+def _macs(ratio: float) -> str:
+    if ratio >= 2:
+        return f"{ratio:.1f} times the MACs of"
+    percent = round(abs(ratio - 1) * 100)
+    return f"{percent}% {'more' if ratio > 1 else 'fewer'} MACs than" if percent else "as many MACs as"
+
+
+def _chance(results: Results) -> str:
+    """Judge the difference between DistDNAS and DLRM by the largest that chance in the test rows explains."""
+    detectable = detectable_difference(results)
+    model, baseline = results.model("distdnas"), results.model(BASELINE)
+    if detectable is None or model is None or baseline is None or model.auc == baseline.auc:
+        return ""
+    if abs(model.auc - baseline.auc) < detectable:
+        return f", too little to tell from chance on {model.test_rows:,} test rows"
+    return f", more than chance in the draw of the {model.test_rows:,} test rows explains"

@@ -1,0 +1,298 @@
+"""The report of a run: one HTML file that needs nothing else, no network and no script."""
+
+from pathlib import Path
+
+import yaml
+
+from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
+from distdnas_hpc.report import figures
+from distdnas_hpc.report.diagram import architecture_diagram
+from distdnas_hpc.report.elements import absent, figure, legend, section, table
+from distdnas_hpc.report.headline import days_in_words, headline
+from distdnas_hpc.report.markup import Markup, join, tag
+from distdnas_hpc.report.results import Results, read_results
+from distdnas_hpc.report.style import STYLE
+from distdnas_hpc.report.table import HEADERS, caveat, comparison_cells, comparison_markdown, millions
+from distdnas_hpc.report.timeline import duration, moment, timeline
+from distdnas_hpc.storage import write_text
+
+
+def write_report(run: Path) -> Path:
+    """Write RUN/report.html from what the run folder holds, and return its path.
+
+    Parts of the run that are not there are said to be missing.
+
+    Raises
+    ------
+    UserError : `run` is not a run folder, or a file in it is damaged.
+    """
+    path = run / "report.html"
+    write_text(path, render(read_results(run)))
+    return path
+
+
+def render(results: Results) -> str:
+    """Return the page as HTML."""
+    name = results.run.absolute().name
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", f"{name} · DistDNAS"),
+        tag("style", Markup(STYLE)),
+    )
+    body = tag(
+        "body",
+        _header(name, results),
+        tag(
+            "main",
+            section("comparison", "Comparison", _comparison(results)),
+            section("architecture-found", "The architecture", _architecture(results)),
+            section("weights", "Architecture weights", _weights(results)),
+            section("cost", "Cost importance", _cost(results)),
+            section("search", "The search, day by day", _search(results)),
+            section("training", "Training", _training(results)),
+            section("time", "Time", _time(results)),
+            section("data", "Data", _data(results)),
+            section("config", "Config", _config(results)),
+        ),
+        tag("footer", "Written by distdnas_hpc, an implementation of DistDNAS on Slurm."),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _header(name: str, results: Results) -> Markup:
+    finished = max((task.finished for task in results.tasks), default=None)
+    facts = {
+        "Finished": moment(finished) if finished else "nothing yet",
+        "Config": results.config.fingerprint(),
+        "Seed": str(results.config.seed),
+        "Searched": days_in_words(tuple(results.days)) if results.days else "no day yet",
+        "Trained on": days_in_words(results.config.train.days),
+        "Tested on": f"day {results.config.train.test_day}",
+    }
+    return tag(
+        "header",
+        tag("p", "DistDNAS run", class_="eyebrow"),
+        tag("h1", name),
+        tag("p", headline(results), class_="lead"),
+        tag("dl", *(tag("div", tag("dt", key), tag("dd", value)) for key, value in facts.items()), class_="facts"),
+    )
+
+
+def _comparison(results: Results) -> Markup:
+    missing = ", ".join(results.missing_models)
+    note = absent(f"Not trained: {missing}. No result of it was found in this run.") if missing else None
+    if not results.models:
+        return join(note)
+    return join(
+        note,
+        table(HEADERS, comparison_cells(results), "stack"),
+        tag("p", caveat(results), class_="caveat"),
+        tag(
+            "p",
+            "MACs are multiply-accumulates a sample (FLOPs in the paper’s tables). NE is the LogLoss divided by the "
+            "entropy of the test day’s click rate, so 1 is what the rate alone achieves; lower is better.",
+            class_="note",
+        ),
+        tag("details", tag("summary", "The table as Markdown"), tag("pre", comparison_markdown(results))),
+    )
+
+
+def _architecture(results: Results) -> Markup:
+    found = results.found
+    if found is None:
+        return absent("No architecture: the days’ weights were not aggregated in this run.")
+    copies = results.config.train.copies
+    stacked = f" Final training stacks M = {copies} independent copies of it side by side." if copies > 1 else ""
+    return figure(
+        architecture_diagram(found),
+        f"Modules whose mean weight reaches θ={found.theta:g}; the best one where none does. "
+        "The outputs of a block’s modules on one side are summed; double arrows are its mergers, dense to sparse and "
+        "sparse to dense. "
+        f"Blue: dense, orange: sparse.{stacked}",
+    )
+
+
+def _weights(results: Results) -> Markup:
+    found = results.found
+    if found is None:
+        return absent("No mean weights: the days’ weights were not aggregated in this run.")
+    left_out = sorted(set(results.config.search.days) - set(found.days))
+    note = absent(f"The mean is over {days_in_words(found.days)} only; without {days_in_words(left_out)}.")
+    spread = max(found.alpha_spread.max(), found.beta_spread.max())
+    return join(
+        note if left_out else None,
+        tag(
+            "div",
+            figure(figures.weight_map("alpha", found), "α, the dense modules"),
+            figure(figures.weight_map("beta", found), "β, the sparse modules"),
+            class_="grid",
+        ),
+        tag(
+            "p",
+            f"Probabilities, averaged over {days_in_words(found.days)}; each row sums to 1. Outlined modules are kept "
+            f"at θ={found.theta:g}. The largest standard deviation between days is {spread:.3f}; hover over a cell "
+            "for its own.",
+            class_="note",
+        ),
+    )
+
+
+def _cost(results: Results) -> Markup:
+    cost = results.cost
+    if cost is None:
+        return absent("No cost importance was found in this run.")
+    return join(
+        tag(
+            "div",
+            figure(figures.cost_bars("dense", cost), "Dense modules"),
+            figure(figures.cost_bars("sparse", cost), "Sparse modules"),
+            class_="grid",
+        ),
+        tag(
+            "p",
+            "How much a module matters for a network’s cost: strong bars for block 1, faint bars for the later blocks, "
+            "which share one value; the largest is 1. Permutation importances of a regression forest on "
+            f"{cost.samples:,} sampled architectures (held-out R² {cost.r2:.3f}). The whole supernet has "
+            f"{millions(cost.macs_full)} M MACs.",
+            class_="note",
+        ),
+    )
+
+
+def _search(results: Results) -> Markup:
+    missing = results.missing_days
+    note = (
+        absent(f"Not searched: {days_in_words(missing)}. No result was found in this run; see ‘distdnas status’.")
+        if missing
+        else None
+    )
+    days = [results.days[day] for day in sorted(results.days)]
+    if not days:
+        return join(note)
+    rows = [
+        (
+            f"{day.day}",
+            f"{day.rows:,}",
+            duration(day.seconds),
+            f"{millions(day.expected_macs[0])} → {millions(day.expected_macs[-1])}",
+        )
+        for day in days
+    ]
+    blocks = range(days[0].alpha.shape[1])
+    sides = (
+        ("alpha", "α, weights of the dense modules", DENSE_MODULES),
+        ("beta", "β, weights of the sparse modules", SPARSE_MODULES),
+    )
+    theta = results.config.search.theta
+    return join(
+        note,
+        table(("Day", "Rows", "Task time", "Expected MACs (M)"), rows, "narrow"),
+        *(
+            join(
+                tag("h3", heading),
+                legend(names, "c"),
+                tag("div", *(figures.weight_trajectories(side, i, days, theta) for i in blocks), class_="small"),
+            )
+            for side, heading, names in sides
+        ),
+        tag(
+            "p",
+            f"One line a module and day, over the day’s steps; hover over a line for its day. Dashed: θ={theta:g}.",
+            class_="note",
+        ),
+        tag(
+            "div",
+            figure(
+                figures.expected_macs(days),
+                "Mean MACs of networks drawn from the architecture weights, one line a day.",
+            ),
+            class_="grid",
+        ),
+    )
+
+
+def _training(results: Results) -> Markup:
+    if not results.models:
+        return absent("No model was trained in this run.")
+    rows = [
+        (
+            model.title,
+            f"{model.rows:,}",
+            duration(model.train_seconds),
+            f"{model.rows_per_second:,.0f}",
+            f"{model.calibration:.3f}",
+        )
+        for model in results.models
+    ]
+    losses = (
+        figure(
+            join(legend([model.title for model in results.models], "model"), figures.training_curves(results.models)),
+            "Mean loss over stretches of steps; every batch is scored before the model learns from it, and seen once.",
+        )
+        if any(model.curve is not None for model in results.models)
+        else absent("No training curve was found in this run.")
+    )
+    scores = figure(
+        figures.accuracy_against_cost(results.models),
+        "Bars are 95% intervals for the draw of the test rows; both models see the same rows.",
+    )
+    return join(
+        tag("div", losses, scores, class_="grid"),
+        table(("Model", "Rows", "Training time", "Rows/s", "Calibration"), rows, "stack"),
+        tag("p", "Calibration: predicted clicks ÷ clicks on the test day.", class_="note"),
+    )
+
+
+def _time(results: Results) -> Markup:
+    if not results.tasks:
+        return absent("No task has finished in this run.")
+    hosts = sorted({task.host for task in results.tasks})
+    where = f"on {hosts[0]}" if len(hosts) == 1 else f"on {len(hosts)} hosts"
+    return figure(
+        timeline(results.tasks),
+        f"{len(results.tasks)} finished tasks {where}, from {moment(results.tasks[0].started)}. "
+        "Bars of one stage that lie below each other ran at the same time; the times are sums over tasks.",
+    )
+
+
+def _data(results: Results) -> Markup:
+    manifest, config = results.manifest, results.config
+    if manifest is None:
+        return absent("No prepared data was found in this run.")
+    rows = []
+    for number, day in sorted(manifest.days.items()):
+        uses = {"search": config.search.days, "training": config.train.days, "test": (config.train.test_day,)}
+        used = ", ".join(use for use, days in uses.items() if number in days)
+        rate = f"{100 * day.clicks / day.rows:.2f}%" if day.rows else "n/a"
+        rows.append((str(number), f"{day.rows:,}", f"{day.clicks:,}", rate, used or "nothing"))
+    sizes = manifest.table_sizes
+    capped = sum(size >= config.data.max_rows for size in sizes)
+    return join(
+        table(("Day", "Rows", "Clicks", "Click rate", "Used for"), rows, "narrow"),
+        tag(
+            "p",
+            f"{len(manifest.dense_columns)} dense columns and {len(sizes)} categorical ones, whose embedding tables "
+            f"have {sum(sizes):,} rows in all, {config.model.dim_s} numbers each"
+            + (f"; {capped} of them are at the cap of {config.data.max_rows:,} rows." if capped else "."),
+        ),
+        tag(
+            "ul",
+            *(
+                tag("li", tag("span", name), f"{size:,}")
+                for name, size in zip(manifest.sparse_columns, sizes, strict=True)
+            ),
+            class_="tables",
+        ),
+    )
+
+
+def _config(results: Results) -> Markup:
+    text = yaml.safe_dump(results.config.to_dict(), sort_keys=False, allow_unicode=True)
+    software = yaml.safe_dump(results.environment, sort_keys=False, allow_unicode=True)
+    return tag(
+        "div",
+        tag("details", tag("summary", "Every setting, defaults included"), tag("pre", text)),
+        tag("details", tag("summary", "Software"), tag("pre", software)) if results.environment else None,
+    )

@@ -1,0 +1,281 @@
+"""Read what a run wrote; parts that are not there are None or absent, parts that are damaged are named."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from distdnas_hpc.config import Config, load_config
+from distdnas_hpc.data.manifest import MANIFEST, Manifest
+from distdnas_hpc.errors import UserError
+from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
+from distdnas_hpc.storage import read_yaml
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TaskTime:
+    """When and where a finished task ran; `started` and `finished` know their time zone."""
+
+    stage: str
+    task: str
+    host: str
+    started: datetime
+    finished: datetime
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """Training loss of one model: (points,) each; `day` is the training day that a step belongs to."""
+
+    step: Array
+    day: Array
+    loss: Array
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model after training, and its scores on the test day; the metrics are those of `train.metrics.Metrics`.
+
+    `macs` are a sample's, `interaction_parameters` all but the embedding tables'. `curve` is None when it is missing.
+    """
+
+    name: str
+    title: str
+    macs: int
+    interaction_parameters: int
+    embedding_parameters: int
+    rows: int
+    train_seconds: float
+    rows_per_second: float
+    test_day: int
+    test_rows: int
+    clicks: int
+    auc: float
+    auc_standard_error: float
+    logloss: float
+    ne: float
+    calibration: float
+    curve: LossCurve | None
+
+    @property
+    def parameters(self) -> int:
+        """Parameters in all."""
+        return self.interaction_parameters + self.embedding_parameters
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost importance: `dense` and `sparse` (N, 5) from 0 to 1, held-out `r2`, `macs_full` of the whole supernet."""
+
+    dense: Array
+    sparse: Array
+    r2: float
+    samples: int
+    macs_full: int
+
+
+@dataclass(frozen=True)
+class SearchedDay:
+    """One day's search over time: `step` and `expected_macs` (points,), `alpha` and `beta` (points, N, 5)."""
+
+    day: int
+    rows: int
+    seconds: float
+    step: Array
+    alpha: Array
+    beta: Array
+    expected_macs: Array
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the search found: means and spreads over `days`, (N, 5) each, and the architecture kept at θ."""
+
+    days: tuple[int, ...]
+    alpha: Array
+    beta: Array
+    alpha_spread: Array
+    beta_spread: Array
+    theta: float
+    architecture: Architecture
+
+    @property
+    def kept(self) -> int:
+        """Number of modules kept in all blocks together."""
+        return sum(len(names) for side in (self.architecture.dense, self.architecture.sparse) for names in side)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a report tells of a run.
+
+    Attributes
+    ----------
+    models : the trained ones, DistDNAS first, then the baselines as the config names them.
+    days : the searched ones, by number.
+    missing_days, missing_models : that the config asks for and that have no result.
+    tasks : the finished ones, in order of their start.
+    environment : versions and host as recorded when the run began; empty if they were not.
+    """
+
+    run: Path
+    config: Config
+    models: tuple[TrainedModel, ...]
+    missing_models: tuple[str, ...]
+    cost: Cost | None
+    days: dict[int, SearchedDay]
+    missing_days: tuple[int, ...]
+    found: Found | None
+    manifest: Manifest | None
+    tasks: tuple[TaskTime, ...]
+    environment: dict[str, Any]
+
+    def model(self, name: str) -> TrainedModel | None:
+        """Return a trained model, None if it is not there."""
+        return next((model for model in self.models if model.name == name), None)
+
+
+def read_results(run: Path) -> Results:
+    """Read a run folder.
+
+    Raises
+    ------
+    UserError : not a run folder, or a file in it is damaged (its path is named).
+    """
+    if not (run / "config.yaml").is_file():
+        raise UserError(f"{run} is not a run folder (no config.yaml in it); give the folder of an earlier run.")
+    config = load_config(run / "config.yaml")
+    models, missing_models = [], []
+    for name in ("distdnas", *config.train.baselines):
+        if _is_done(run / "train" / name):
+            models.append(_read_model(run / "train" / name))
+        else:
+            missing_models.append(name)
+    folders = {day: run / "search" / f"day_{day:02d}" for day in config.search.days}
+    environment = run / "environment.yaml"
+    return Results(
+        run=run,
+        config=config,
+        models=tuple(models),
+        missing_models=tuple(missing_models),
+        cost=_read_cost(run / "cost" / "all") if _is_done(run / "cost" / "all") else None,
+        days={day: _read_day(day, folder) for day, folder in folders.items() if _is_done(folder)},
+        missing_days=tuple(day for day, folder in folders.items() if not _is_done(folder)),
+        found=_read_found(run / "aggregate" / "all") if _is_done(run / "aggregate" / "all") else None,
+        manifest=Manifest.load(run / "prepared") if (run / "prepared" / MANIFEST).is_file() else None,
+        tasks=_read_tasks(run),
+        environment=read_yaml(environment) if environment.is_file() else {},
+    )
+
+
+def _is_done(folder: Path) -> bool:
+    return (folder / "result.yaml").is_file()
+
+
+def _read_model(folder: Path) -> TrainedModel:
+    path = folder / "result.yaml"
+    content = read_yaml(path)
+    with _naming(path):
+        return TrainedModel(
+            name=folder.name,
+            title=str(content["title"]),
+            macs=int(content["macs"]),
+            interaction_parameters=int(content["interaction_parameters"]),
+            embedding_parameters=int(content["embedding_parameters"]),
+            rows=int(content["rows"]),
+            train_seconds=float(content["train_seconds"]),
+            rows_per_second=float(content["rows_per_second"]),
+            test_day=int(content["test_day"]),
+            test_rows=int(content["test_rows"]),
+            clicks=int(content["clicks"]),
+            auc=float(content["auc"]),
+            auc_standard_error=float(content["auc_standard_error"]),
+            logloss=float(content["logloss"]),
+            ne=float(content["ne"]),
+            calibration=float(content["calibration"]),
+            curve=_read_curve(folder / "trajectory.parquet"),
+        )
+
+
+def _read_curve(path: Path) -> LossCurve | None:
+    if not path.is_file():
+        return None
+    with _naming(path):
+        table = pq.read_table(path)
+        return LossCurve(*(np.asarray(table[name].to_numpy(), np.float64) for name in ("step", "day", "loss")))
+
+
+def _read_cost(folder: Path) -> Cost:
+    path = folder / "result.yaml"
+    content = read_yaml(path)
+    with _naming(path):
+        return Cost(
+            dense=_weights(content["dense"], DENSE_MODULES),
+            sparse=_weights(content["sparse"], SPARSE_MODULES),
+            r2=float(content["r2"]),
+            samples=int(content["samples"]),
+            macs_full=int(content["macs_full"]),
+        )
+
+
+def _read_day(day: int, folder: Path) -> SearchedDay:
+    result, path = read_yaml(folder / "result.yaml"), folder / "trajectory.parquet"
+    with _naming(folder / "result.yaml"):
+        rows, seconds = int(result["rows"]), float(result["task"]["seconds"])
+    with _naming(path):
+        table = pq.read_table(path)
+        columns = {name: np.asarray(table[name].to_numpy(), np.float64) for name in ("step", "expected_macs")}
+        sides = {
+            side: np.array(table[side].to_pylist(), np.float64).reshape(table.num_rows, -1, len(modules))
+            for side, modules in (("alpha", DENSE_MODULES), ("beta", SPARSE_MODULES))
+        }
+    return SearchedDay(day, rows, seconds, columns["step"], sides["alpha"], sides["beta"], columns["expected_macs"])
+
+
+def _read_found(folder: Path) -> Found:
+    path = folder / "aggregate.yaml"
+    mean, architecture = read_yaml(path), read_yaml(folder / "architecture.yaml")
+    with _naming(path):
+        days = tuple(int(day) for day in mean["days"])
+        alpha, alpha_spread = (_weights(mean[name], DENSE_MODULES) for name in ("alpha", "alpha_spread"))
+        beta, beta_spread = (_weights(mean[name], SPARSE_MODULES) for name in ("beta", "beta_spread"))
+    with _naming(folder / "architecture.yaml"):
+        theta, kept = float(architecture["theta"]), Architecture.from_dict(architecture)
+    return Found(days, alpha, beta, alpha_spread, beta_spread, theta, kept)
+
+
+def _read_tasks(run: Path) -> tuple[TaskTime, ...]:
+    tasks = []
+    for path in run.glob("*/*/result.yaml"):
+        content = read_yaml(path)
+        with _naming(path):
+            told = content["task"]
+            started, finished = (datetime.fromisoformat(told[key]) for key in ("started", "finished"))
+            stage, name = path.parts[-3:-1]
+            tasks.append(TaskTime(stage, name, str(told["host"]), started, finished, float(told["seconds"])))
+    return tuple(sorted(tasks, key=lambda task: (task.started, task.stage, task.task)))
+
+
+def _weights(value: Any, modules: Sequence[str]) -> Array:
+    weights = np.array(value, dtype=np.float64)
+    if weights.ndim != 2 or weights.shape[1] != len(modules):
+        raise ValueError(f"a table with {len(modules)} numbers a block is expected, not one of shape {weights.shape}")
+    return weights
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a file's content into a UserError that names the file."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error!r}); remove its folder and run the experiment again.") from None

@@ -1,0 +1,138 @@
+"""The comparison of the trained models: one source for the terminal, Markdown, JSON and the page."""
+
+import itertools
+import math
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from distdnas_hpc.report.results import Results
+
+BASELINE = "dlrm"
+"""The model that relative NE is taken against (paper, Table I)."""
+
+TWO_SIDED_95 = 1.96
+"""Standard errors on each side of an estimate that make a 95% interval."""
+
+HEADERS = (
+    "Model",
+    "MACs (M)",
+    "Parameters (M)",
+    "Interaction parameters (M)",
+    "AUC ± SE",
+    "LogLoss",
+    "NE",
+    "Relative NE (%)",
+)
+
+
+def comparison(results: Results) -> list[dict[str, Any]]:
+    """Return one row a model in plain values, ready for JSON.
+
+    Returns
+    -------
+    list of dicts with model, macs (a sample), parameters, interaction_parameters, auc, auc_standard_error (None where
+    it is not defined), logloss, ne, and relative_ne_percent, (NE ÷ NE of DLRM - 1)·100 (None without DLRM).
+    """
+    baseline = results.model(BASELINE)
+    return [
+        {
+            "model": model.title,
+            "macs": model.macs,
+            "parameters": model.parameters,
+            "interaction_parameters": model.interaction_parameters,
+            "auc": model.auc,
+            "auc_standard_error": model.auc_standard_error if math.isfinite(model.auc_standard_error) else None,
+            "logloss": model.logloss,
+            "ne": model.ne,
+            "relative_ne_percent": (model.ne / baseline.ne - 1) * 100 if baseline else None,
+        }
+        for model in results.models
+    ]
+
+
+def comparison_cells(results: Results) -> list[tuple[str, ...]]:
+    """Return the rows as text, in the order of `HEADERS`."""
+    return [
+        (
+            row["model"],
+            millions(row["macs"]),
+            millions(row["parameters"]),
+            millions(row["interaction_parameters"]),
+            f"{row['auc']:.4f}"
+            + (f" ± {significant(error)}" if (error := row["auc_standard_error"]) is not None else ""),
+            f"{row['logloss']:.5f}",
+            f"{row['ne']:.4f}",
+            "n/a" if row["relative_ne_percent"] is None else signed(row["relative_ne_percent"]),
+        )
+        for row in comparison(results)
+    ]
+
+
+def comparison_table(results: Results) -> Table:
+    """Return the comparison for a terminal."""
+    table = Table(title=f"Tested on day {results.config.train.test_day}", title_justify="left")
+    for index, header in enumerate(HEADERS):
+        table.add_column(header, justify="right" if index else "left")
+    for cells in comparison_cells(results):
+        table.add_row(*(Text(cell) for cell in cells))  # as Text: a title is no markup
+    return table
+
+
+def comparison_markdown(results: Results) -> str:
+    """Return the comparison as a Markdown table."""
+    rows = [HEADERS, (":--", *["--:"] * (len(HEADERS) - 1)), *comparison_cells(results)]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+
+
+def detectable_difference(results: Results) -> float | None:
+    """Return how far two AUCs must lie apart before chance in the draw of the test rows is an unlikely reason.
+
+    1.96·√(SE₁² + SE₂²) of the pair with the largest standard errors, that is as if each model had test rows of its
+    own. Both see the same rows, so their errors go together and the truth is smaller; how much can't be told from
+    standard errors alone. None with fewer than two models or where a standard error is not defined.
+    """
+    errors = [model.auc_standard_error for model in results.models]
+    if len(errors) < 2 or not all(map(math.isfinite, errors)):
+        return None
+    return max(TWO_SIDED_95 * math.hypot(*pair) for pair in itertools.combinations(errors, 2))
+
+
+def caveat(results: Results) -> str:
+    """Say in one sentence how little the test rows can prove."""
+    if not results.models:
+        return "No model is trained yet, so there is nothing to compare."
+    first = results.models[0]
+    error = max((model.auc_standard_error for model in results.models), key=lambda e: (math.isnan(e), e))
+    tested = f"{first.test_rows:,} test rows with {first.clicks:,} {'click' if first.clicks == 1 else 'clicks'}"
+    if not math.isfinite(error):
+        return f"{tested}: too few of one class for a standard error of the AUC, so these scores prove nothing."
+    difference = detectable_difference(results)
+    if difference is None:
+        low, high = (first.auc + side * TWO_SIDED_95 * error for side in (-1, 1))
+        return (
+            f"{tested}: the standard error of this AUC is {significant(error)}, so on other rows of the same kind it "
+            f"could as well be {max(low, 0):.3f} or {min(high, 1):.3f}."
+        )
+    return (
+        f"{tested}: the standard error of an AUC here is {significant(error)}, so two models must differ by about "
+        f"{significant(difference)} before it means anything (a paired test on these same rows could resolve somewhat "
+        "less, but nothing here shows how much another seed would change)."
+    )
+
+
+def millions(count: int) -> str:
+    """Write a count in millions."""
+    return f"{count / 1e6:,.3f}"
+
+
+def signed(number: float) -> str:
+    """Write a number with its sign and two decimals; what rounds to zero has no sign."""
+    text = f"{abs(number):.2f}"
+    return text if float(text) == 0 else f"{'+' if number > 0 else '−'}{text}"
+
+
+def significant(number: float) -> str:
+    """Write a positive number below 10 with two significant digits and no exponent."""
+    return f"{number:.{max(0, 1 - math.floor(math.log10(number)))}f}" if number > 0 else "0"
