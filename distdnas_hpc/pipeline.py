@@ -107,7 +107,7 @@ def _search(work: Work) -> dict[str, Any]:
 
     config = work.run.config
     importance = CostImportance.from_dict(work.run.result("cost", WHOLE))
-    manifest = Manifest.load(_prepared(work.run))
+    manifest = Manifest.load(_prepared(work.run), config.data)
     return search_day(config, _day(work), manifest, importance, work.folder, _device(config), work.progress)
 
 
@@ -138,7 +138,7 @@ def _train(work: Work) -> dict[str, Any]:
 
     config = work.run.config
     device = _device(config)
-    manifest = Manifest.load(_prepared(work.run))
+    manifest = Manifest.load(_prepared(work.run), config.data)
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     found = read_yaml(work.run.task_folder("aggregate", WHOLE) / "architecture.yaml")
     architecture = Architecture.from_dict(found)

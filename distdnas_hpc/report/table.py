@@ -4,6 +4,7 @@ import itertools
 import math
 from typing import Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -71,12 +72,13 @@ def comparison_cells(results: Results) -> list[tuple[str, ...]]:
 
 
 def comparison_table(results: Results) -> Table:
-    """Return the comparison for a terminal."""
-    table = Table(title=f"Tested on day {results.config.train.test_day}", title_justify="left")
-    for index, header in enumerate(HEADERS):
-        table.add_column(header, justify="right" if index else "left")
+    """Return the comparison for a terminal of 80 columns, without the parameters of the interactions alone."""
+    table = Table(title=f"Tested on day {results.config.train.test_day}", title_justify="left", box=box.SIMPLE_HEAD)
+    shown = [index for index, header in enumerate(HEADERS) if header != "Interaction parameters (M)"]
+    for index in shown:
+        table.add_column(HEADERS[index].replace(" (", "\n("), justify="right" if index else "left")
     for cells in comparison_cells(results):
-        table.add_row(*(Text(cell) for cell in cells))  # as Text: a title is no markup
+        table.add_row(*(Text(cells[index], no_wrap=bool(index)) for index in shown))  # as Text: a title is no markup
     return table
 
 

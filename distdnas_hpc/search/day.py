@@ -94,6 +94,7 @@ def search_day(
     batches = (batch.to(device) for batch in feed)
     rows = 0
     start = time.perf_counter()
+    progress.start()
     for step in range(1, steps + 1):
         w_batch, architecture_batch = next(batches), next(batches)
         temperature = settings.temperature.at(step / steps)

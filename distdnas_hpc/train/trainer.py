@@ -86,6 +86,7 @@ def train_model(
     trajectory = _Trajectory(steps, device)
     step = rows = 0
     start = time.perf_counter()
+    progress.start()
     model.train()
     for day, feed in feeds.items():
         for batch in feed:
@@ -145,6 +146,8 @@ def score_day(
 
 
 def _check_test_day(manifest: Manifest, day: int) -> None:
+    if day not in manifest.days:
+        raise UserError(f"Test day {day} is not prepared in {manifest.folder}; correct train.test_day or prepare it.")
     rows, clicks = manifest.days[day].rows, manifest.days[day].clicks
     if clicks in (0, rows):
         raise UserError(
