@@ -81,15 +81,15 @@ def run(
     command goes on from there.
     """
     config = _with_options(load_config(config_file), cluster, workers, folder)
-    check_raw(config.data)
-    run = RunFolder.prepare(config)
-    stages = pipeline.stages(config)
-    _refuse_if_running(run, run_status(run, stages, slurm.alive_jobs(run)))
     on_slurm = config.cluster.executor == "slurm"
     if detach and not on_slurm:
         raise UserError(
             "--detach works with --cluster slurm only; on this machine, start the command in tmux or nohup."
         )
+    check_raw(config.data)
+    run = RunFolder.prepare(config)
+    stages = pipeline.stages(config)
+    _refuse_if_running(run, run_status(run, stages, slurm.alive_jobs(run)))
     try:
         if on_slurm:
             jobs = slurm.submit(run, stages, pipeline.run_task)

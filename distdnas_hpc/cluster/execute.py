@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from distdnas_hpc.cluster.run_folder import RunFolder, now
 from distdnas_hpc.cluster.stages import Stage, Work
@@ -18,9 +19,19 @@ from distdnas_hpc.storage import write_yaml
 
 log = logging.getLogger(__name__)
 
+STOP_SIGNALS = {
+    signal.SIGTERM: "told to stop (SIGTERM: scancel, preemption or kill)",
+    signal.SIGUSR2: "told that its time limit is near; raise cluster.slurm.time_minutes",
+}
+"""What a stopped task says about each signal. A job gets SIGUSR2 when its time is nearly up (cluster/slurm.py)."""
+
 
 class TaskError(Exception):
     """A task ended without a result; the reason stands in its attempt's ended.yaml."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that asks to stop, raised like Ctrl-C; its text says which."""
 
 
 def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
@@ -29,46 +40,89 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
     Raises
     ------
     TaskError : when the work raised; the traceback is in the attempt's log.txt.
-    KeyboardInterrupt : when the task was told to stop (Ctrl-C, SIGTERM).
+    KeyboardInterrupt : when the task was told to stop (Ctrl-C, SIGTERM, SIGUSR2).
     """
     if run.is_done(stage.name, task):  # a job that Slurm requeued after its end
         return
     folder = run.attempt_folder(stage.name, task, attempt)
+    if (folder / "started.yaml").exists():  # a job that Slurm requeued after its start: attempts are never mixed
+        attempt = run.new_attempt(stage.name, task)
+        folder = run.attempt_folder(stage.name, task, attempt)
     folder.mkdir(parents=True, exist_ok=True)
     started, clock = now(), time.monotonic()
-    write_yaml(folder / "started.yaml", {"host": socket.gethostname(), "pid": os.getpid(), "time": started, **_slurm()})
-    with _logging_to(folder / "log.txt"), _stop_on_sigterm():
-        log.info("%s/%s, attempt %d, starts", stage.name, task, attempt)
+    with _logging_to(folder / "log.txt"), stop_on_signals():
         try:
-            result = stage.function(Work(run, task, Progress(folder / "progress.json")))
+            write_yaml(folder / "started.yaml", {**process_record(os.getpid()), "time": started, **_slurm()})
+            log.info("%s/%s, attempt %d, starts", stage.name, task, attempt)
+            work = Work(run, task, run.task_folder(stage.name, task), Progress(folder / "progress.json"))
+            result = stage.function(work)
+            seconds = round(time.monotonic() - clock, 3)
+            told = {
+                "attempt": attempt,
+                "host": socket.gethostname(),
+                "started": started,
+                "finished": now(),
+                "seconds": seconds,
+            }
+            write_yaml(run.task_folder(stage.name, task) / "result.yaml", {**result, "task": told})
         except UserError as error:
             log.error("%s", error)
-            _end(folder, "failed", str(error), input_fault=True)
+            end_attempt(folder, "failed", str(error), input_fault=True)
             raise TaskError(str(error)) from error
-        except KeyboardInterrupt:
-            log.warning("told to stop")
-            _end(folder, "interrupted", "told to stop (Ctrl-C or SIGTERM)")
+        except KeyboardInterrupt as error:
+            reason = str(error) or "told to stop (Ctrl-C)"
+            log.warning("%s", reason)
+            end_attempt(folder, "interrupted", reason)
             raise
         except Exception as error:
             log.exception("%s/%s failed", stage.name, task)
             reason = f"{type(error).__name__}: {error}"
-            _end(folder, "failed", reason)
+            end_attempt(folder, "failed", reason)
             raise TaskError(reason) from error
-        seconds = round(time.monotonic() - clock, 3)
-        told = {
-            "attempt": attempt,
-            "host": socket.gethostname(),
-            "started": started,
-            "finished": now(),
-            "seconds": seconds,
-        }
-        write_yaml(run.task_folder(stage.name, task) / "result.yaml", {**result, "task": told})
-        _end(folder, "done", "")
+        end_attempt(folder, "done", "")
         log.info("%s/%s done in %.1f s", stage.name, task, seconds)
 
 
-def _end(folder: Path, state: str, reason: str, *, input_fault: bool = False) -> None:
+def end_attempt(folder: Path, state: str, reason: str, *, input_fault: bool = False) -> None:
+    """Write how an attempt ended: `state` is done, failed, interrupted or lost, `reason` a sentence."""
     write_yaml(folder / "ended.yaml", {"state": state, "time": now(), "reason": reason, "input_fault": input_fault})
+
+
+def process_record(pid: int) -> dict[str, Any]:
+    """Return what tells a process of this host from every other, also after its pid is given to a new one."""
+    return {"host": socket.gethostname(), "pid": pid, "born": process_birth(pid)}
+
+
+def process_birth(pid: int) -> str:
+    """Return when a process of this host was started, in clock ticks since boot; '' for a dead one or without /proc."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if state in "ZX" else fields[18]
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Treat the first of STOP_SIGNALS like Ctrl-C, so that what is stopped can end in order; others are ignored.
+
+    In a job, submitit has handlers of its own for these signals, which ignore SIGTERM and requeue or fail the job on
+    SIGUSR2; they are put aside while the block runs, since the run folder is what decides about another attempt.
+    """
+    stopping = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            raise Stopped(STOP_SIGNALS[signal.Signals(number)])
+
+    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _slurm() -> dict[str, str]:
@@ -92,17 +146,3 @@ def _logging_to(path: Path) -> Iterator[None]:
         root.setLevel(level)
         root.removeHandler(handler)
         handler.close()
-
-
-@contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that a stopped task says so on disk."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

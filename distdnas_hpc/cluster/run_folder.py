@@ -2,7 +2,9 @@
 
     RUN/config.yaml, environment.yaml, ledger.jsonl, report.html
     RUN/STAGE/TASK/result.yaml             the truth: a task is done exactly when this exists
-    RUN/STAGE/TASK/attempt_01/             started.yaml, progress.json, log.txt, ended.yaml
+    RUN/STAGE/TASK/attempt_01/             started.yaml, progress.json, log.txt, ended.yaml; of a process on this
+                                           machine also process.yaml and output.txt
+    RUN/slurm/                             sbatch scripts and what jobs printed
 
 Files are written whole by atomic rename and need no locks; an attempt's number is claimed by mkdir, which is atomic on
 every shared file system.
@@ -11,6 +13,7 @@ every shared file system.
 import datetime
 import importlib.metadata
 import json
+import os
 import platform
 import socket
 from pathlib import Path
@@ -43,15 +46,15 @@ class RunFolder:
             if differing:
                 raise UserError(
                     f"The run folder {path} belongs to another config (it differs in {', '.join(differing)}); "
-                    f"nothing was changed. Set 'run' to a new folder (or pass --run), or remove {path} if its results may go."
+                    "nothing was changed. Set 'run' to a new folder (or pass --run), or remove this one."
                 )
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path} exists but is not a run folder; nothing was changed. Set 'run' to a new folder.")
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if not existing.is_file():
+            write_yaml(existing, config.to_dict())  # first: it is what makes this a run folder
+            if not (path / "environment.yaml").is_file():
                 write_yaml(path / "environment.yaml", _environment())
-            write_yaml(existing, config.to_dict())
         except OSError as error:
             raise UserError(
                 f"The run folder {path} can't be written ({error.strerror}); set 'run' elsewhere."
@@ -99,11 +102,20 @@ class RunFolder:
         """Append an event to the ledger of what was submitted."""
         with (self.path / "ledger.jsonl").open("a", encoding="utf-8") as ledger:
             ledger.write(json.dumps({"time": now(), **event}) + "\n")
+            ledger.flush()
+            os.fsync(ledger.fileno())
 
     def ledger(self) -> list[dict[str, Any]]:
-        """Return every event recorded so far, oldest first."""
+        """Return every event recorded so far, oldest first; a UserError names a line that is damaged."""
         path = self.path / "ledger.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        events = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                events.append(json.loads(line))
+            except json.JSONDecodeError:
+                raise UserError(f"{path}, line {number}: not valid JSON (a full disk?); remove the line.") from None
+        return events
 
 
 def now() -> str:

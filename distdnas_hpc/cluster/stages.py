@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from distdnas_hpc.cluster.run_folder import RunFolder
@@ -9,10 +10,11 @@ from distdnas_hpc.progress import Progress
 
 
 class Work(NamedTuple):
-    """What a task's function gets: the run it belongs to, its own name, and whom to tell how far it is."""
+    """What a task's function gets: its run, its own name and folder, and whom to tell how far it is."""
 
     run: RunFolder
     task: str
+    folder: Path
     progress: Progress
 
 

@@ -73,12 +73,14 @@ def comparison_cells(results: Results) -> list[tuple[str, ...]]:
 
 def comparison_table(results: Results) -> Table:
     """Return the comparison for a terminal of 80 columns, without the parameters of the interactions alone."""
-    table = Table(title=f"Tested on day {results.config.train.test_day}", title_justify="left", box=box.SIMPLE_HEAD)
+    title = f"Tested on day {results.config.train.test_day}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     shown = [index for index, header in enumerate(HEADERS) if header != "Interaction parameters (M)"]
     for index in shown:
-        table.add_column(HEADERS[index].replace(" (", "\n("), justify="right" if index else "left")
+        header = HEADERS[index].replace("Relative NE (%)", "Relative\nNE (%)").replace("s (M)", "s\n(M)")
+        table.add_column(header, justify="right" if index else "left", no_wrap=True)
     for cells in comparison_cells(results):
-        table.add_row(*(Text(cells[index], no_wrap=bool(index)) for index in shown))  # as Text: a title is no markup
+        table.add_row(*(Text(cells[index]) for index in shown))  # as Text: a title is no markup
     return table
 
 

@@ -1,0 +1,122 @@
+"""One task in this process: what it leaves on disk, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from distdnas_hpc.cluster.execute import TaskError, execute, process_birth, stop_on_signals
+from distdnas_hpc.cluster.status import run_status
+from tests.cluster.small_stages import COMMAND, events, make_run, plan, stages_of, states
+
+SEARCH = {"name": "search", "tasks": ["1"]}
+
+
+def run_one(run, attempt=1):
+    execute(run, stages_of(run)[0], "1", attempt)
+
+
+def ended(run, attempt=1):
+    return yaml.safe_load((run.attempt_folder("search", "1", attempt) / "ended.yaml").read_text())
+
+
+def test_a_result_says_who_made_it(tmp_path):
+    run = make_run(tmp_path / "run", SEARCH)
+    run_one(run)
+    result = run.result("search", "1")
+    assert result["rows"] == 10
+    assert set(result["task"]) == {"attempt", "host", "started", "finished", "seconds"}
+    assert ended(run)["state"] == "done"
+    (told,) = run_status(run, stages_of(run))
+    assert (told.state, told.fraction, told.rows, told.loss, told.attempt) == ("done", 1.0, 10, 0.5, 1)
+
+
+@pytest.mark.parametrize(
+    ("what", "reason", "input_fault"),
+    [
+        ("fail", "ValueError: it is broken", False),
+        ("complain", "day_1.tsv, line 3: 12 fields instead of 40; mend the line.", True),
+        ("nonsense", "RepresenterError", False),  # a result that can't be written is a failure like any other
+    ],
+)
+def test_a_failure_is_told_and_leaves_no_result(what, reason, input_fault, tmp_path):
+    run = make_run(tmp_path / "run", SEARCH, do={"search/1": what})
+    with pytest.raises(TaskError, match=reason.split(":")[0]):
+        run_one(run)
+    assert not run.is_done("search", "1")
+    assert list(run.task_folder("search", "1").iterdir()) == [run.attempt_folder("search", "1", 1)]
+    (told,) = run_status(run, stages_of(run))
+    assert told.state == "failed"
+    assert told.reason.startswith(reason)
+    assert told.input_fault is input_fault
+
+
+def test_a_programming_error_has_its_traceback_in_the_log_and_a_users_error_has_none(tmp_path):
+    for what, traceback in (("fail", True), ("complain", False)):
+        run = make_run(tmp_path / what, SEARCH, do={"search/1": what})
+        with pytest.raises(TaskError):
+            run_one(run)
+        log = (run.attempt_folder("search", "1", 1) / "log.txt").read_text()
+        assert ("Traceback" in log) is traceback
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGUSR2, "time limit"), (signal.SIGINT, "Ctrl-C")]
+)
+def test_a_task_that_is_told_to_stop_says_so(number, reason, tmp_path):
+    run = make_run(tmp_path / "run", SEARCH, do={"search/1": "hold"})
+    process = subprocess.Popen([*COMMAND, str(run.path), "search", "1", "--attempt", "1"])
+    while not events(run):
+        assert process.poll() is None
+    process.send_signal(number)
+    assert process.wait(20) == 1
+    assert ended(run)["state"] == "interrupted"
+    assert reason in ended(run)["reason"]
+    assert not run.is_done("search", "1")
+
+
+def test_only_the_first_signal_counts_so_that_the_end_can_be_written():
+    with stop_on_signals():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+
+def test_signals_mean_what_they_meant_before_when_the_task_has_ended(tmp_path):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR2)
+    run_one(make_run(tmp_path / "run", SEARCH))
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR2)) == before
+
+
+def test_a_requeued_job_does_not_repeat_what_is_done(tmp_path):
+    run = make_run(tmp_path / "run", SEARCH)
+    run_one(run)
+    run_one(run)
+    assert events(run) == ["start search/1", "end search/1"]
+
+
+def test_a_requeued_job_makes_a_new_attempt(tmp_path):
+    run = make_run(tmp_path / "run", SEARCH, do={"search/1": "fail"})
+    with pytest.raises(TaskError):
+        run_one(run)
+    plan(run)
+    run_one(run, attempt=1)
+    assert run.result("search", "1")["task"]["attempt"] == 2
+    assert (ended(run, 1)["state"], ended(run, 2)["state"]) == ("failed", "done")
+    assert states(run) == {"search/1": "done"}
+
+
+def test_the_birth_of_a_process_tells_it_from_a_later_one_with_its_pid():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    born = process_birth(process.pid)
+    assert int(born) >= int(process_birth(os.getpid()))
+    assert process_birth(process.pid) == born
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert process_birth(process.pid) == ""  # a zombie
+    process.wait()
+    assert process_birth(process.pid) == ""

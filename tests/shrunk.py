@@ -1,0 +1,64 @@
+"""The quickstart, shrunk to seconds, and how tests run commands on it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from distdnas_hpc.storage import read_yaml
+
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-m", "distdnas_hpc"]
+
+
+def write_config(folder: Path, **changes: dict[str, Any]) -> Path:
+    """Write configs/quickstart.yaml with fewer days, blocks and samples; `changes` go over single keys of sections."""
+    tree = yaml.safe_load((ROOT / "configs/quickstart.yaml").read_text())
+    small: dict[str, dict[str, Any]] = {
+        "data": {"raw": str(ROOT / tree["data"]["raw"]), "rows_per_day": 600, "days": 4},
+        "model": {"blocks": 2},
+        "cost": {"samples": 200, "trees": 20},
+        "search": {"days": "1-2"},
+        "train": {"days": "1-3", "test_day": 4},
+        "cluster": {},
+    }
+    for section, keys in small.items():
+        tree[section] = {**tree.get(section, {}), **keys, **changes.get(section, {})}
+    tree["run"] = str(folder / "run")
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def start(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
+    """Start the command, with a terminal width that sentences don't depend on."""
+    environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # A background job of a shell ignores Ctrl-C, and so would this process: give it the usual handler.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **options,
+    )
+
+
+def distdnas(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end."""
+    process = start(*arguments, **options)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def findings(run: Path) -> dict[str, Any]:
+    """Return everything that a run found, less names, times and speeds: equal for equal seeds, bit for bit."""
+    files = sorted([*run.glob("*/*/result.yaml"), *run.glob("*/*/a*.yaml"), *run.glob("prepared/*.yaml")])
+    noise = ("task", "report", "seconds", "rows_per_second", "train_seconds")
+    contents = {str(path.relative_to(run)): read_yaml(path) for path in files}
+    return {name: {k: v for k, v in content.items() if k not in noise} for name, content in contents.items()}
