@@ -14,7 +14,7 @@ from distdnas_hpc.cluster import local, slurm
 from distdnas_hpc.cluster.display import draw, progress_shown
 from distdnas_hpc.cluster.execute import TaskError
 from distdnas_hpc.cluster.run_folder import RunFolder
-from distdnas_hpc.cluster.status import TaskStatus, run_status
+from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
 from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.data.prepare import check_raw
 from distdnas_hpc.errors import UserError
@@ -30,7 +30,6 @@ app = typer.Typer(
 )
 out, err = Console(), Console(stderr=True)
 
-WENT_WRONG = ("failed", "interrupted", "lost")
 SLURM_INTERVAL = 5.0
 """Seconds between looks at a run on Slurm; each asks squeue, whose controller serves the whole cluster."""
 
@@ -90,12 +89,15 @@ def run(
     run = RunFolder.prepare(config)
     stages = pipeline.stages(config)
     _refuse_if_running(run, run_status(run, stages, slurm.alive_jobs(run)))
+    go_on = f"What is done is kept. Go on with: distdnas run {config_file}"
+    if on_slurm:
+        jobs = slurm.submit(run, stages, pipeline.run_task)  # stopped here, it cancels what it has submitted
+        err.print(f"Submitted {jobs} tasks to Slurm. Look with: distdnas status {run.path}", highlight=False)
+        if detach:
+            return
+        go_on = f"Its jobs go on in Slurm. Watch them with: distdnas status {run.path}"
     try:
         if on_slurm:
-            jobs = slurm.submit(run, stages, pipeline.run_task)
-            err.print(f"Submitted {jobs} tasks to Slurm. Look with: distdnas status {run.path}", highlight=False)
-            if detach:
-                return
             with progress_shown(run, stages, err, lambda: slurm.alive_jobs(run), SLURM_INTERVAL):
                 slurm.wait(run)
         else:
@@ -105,9 +107,7 @@ def run(
                 else:
                     local.run_inline(run, stages)
     except KeyboardInterrupt:
-        where = "Its jobs go on in Slurm. Watch them" if on_slurm else "What is done is kept. Go on"
-        how = f"distdnas status {run.path}" if on_slurm else f"distdnas run {config_file}"
-        err.print(f"\nStopped. {where} with: {how}", highlight=False, soft_wrap=True)
+        err.print(f"\nStopped. {go_on}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     _stop_if_unfinished(run, run_status(run, stages, slurm.alive_jobs(run)))
     _show_results(run, as_json)
@@ -127,7 +127,7 @@ def status(
     if as_json:
         typer.echo(json.dumps([asdict(told) for told in statuses], indent=2))
     else:
-        out.print(draw(statuses))
+        out.print(draw(statuses), soft_wrap=True)
         done = sum(told.state == "done" for told in statuses)
         report = f"; report: {run.path / 'report.html'}" if (run.path / "report.html").is_file() else ""
         out.print(f"{done} of {len(statuses)} tasks done{report}", highlight=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """The quickstart, shrunk to seconds, and how tests run commands on it."""
 
+import gzip
 import os
 import signal
 import subprocess
@@ -32,6 +33,15 @@ def write_config(folder: Path, **changes: dict[str, Any]) -> Path:
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(tree))
     return path
+
+
+def write_config_with_a_deep_fault(folder: Path, **changes: dict[str, Any]) -> Path:
+    """Write a config of a file a day whose second file has a faulty line 60,001: too deep for the look before a run."""
+    rows = gzip.decompress((ROOT / "configs/data/criteo_kaggle_7200.tsv.gz").read_bytes()).splitlines(keepends=True)
+    for day in range(4):
+        of_day = rows[day * 600 : (day + 1) * 600]
+        (folder / f"day_{day}").write_bytes(b"".join([*of_day * 100, b"1\t2\n"] if day == 1 else of_day))
+    return write_config(folder, data={"raw": str(folder / "day_{day}"), "rows_per_day": None}, **changes)
 
 
 def start(*arguments: object, **options: Any) -> "subprocess.Popen[str]":

@@ -9,7 +9,7 @@ import pytest
 from distdnas_hpc import __version__
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.config import load_config
-from tests.shrunk import ROOT, distdnas, write_config
+from tests.shrunk import ROOT, distdnas, write_config, write_config_with_a_deep_fault
 
 ROWS = gzip.decompress((ROOT / "configs/data/criteo_kaggle_7200.tsv.gz").read_bytes()).splitlines(keepends=True)
 
@@ -98,10 +98,7 @@ def test_faulty_input_is_named_before_anything_is_written(tmp_path, rows, fault,
 
 def test_a_fault_that_only_a_task_can_see_is_the_users_still(tmp_path):
     """A file a day: its start is looked at before, a fault deep inside is found by the day's task."""
-    for day in range(4):
-        rows = ROWS[day * 600 : (day + 1) * 600]
-        (tmp_path / f"day_{day}").write_bytes(b"".join([*rows * 100, b"1\t2\n"] if day == 1 else rows))
-    config = write_config(tmp_path, data={"raw": str(tmp_path / "day_{day}"), "rows_per_day": None})
+    config = write_config_with_a_deep_fault(tmp_path)
     sentence = refused("run", config, "--cluster", "local")
     assert f"Error: parse/day_02 failed: {tmp_path}/day_1, line 60001: 2 fields, but the schema has 40" in sentence
     assert not list((tmp_path / "run/parse/day_02").glob("*.h5"))

@@ -1,6 +1,5 @@
 """Live progress of a run on the terminal, drawn from the files that tasks write; plain lines where there is none."""
 
-import dataclasses
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,14 @@ from rich.text import Text
 
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
-from distdnas_hpc.cluster.status import TaskStatus, run_status
+from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
 
 Alive = Callable[[], Collection[str] | None]
 """Asks Slurm which of the run's jobs live; see `run_status`."""
 
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "lost": "red", "pending": "dim"}
+BAR = 12
+"""Characters of a bar."""
 SHOWN = 32
 """At most so many tasks of a stage have a line each; of larger stages only those that run or went wrong."""
 
@@ -61,24 +62,16 @@ class Watch:
 
     def look(self) -> list[TaskStatus]:
         """Return the status of every task, in the order of the stages."""
-        open_stages = [
-            dataclasses.replace(
-                stage, tasks=tuple(task for task in stage.tasks if (stage.name, task) not in self._done)
-            )
-            for stage in self._stages
-        ]
-        fresh = {(told.stage, told.task): told for told in run_status(self._run, open_stages, self._alive())}
-        self._done.update({key: told for key, told in fresh.items() if told.state == "done"})
-        known = {**fresh, **self._done}
-        return [known[stage.name, task] for stage in self._stages for task in stage.tasks]
+        statuses = run_status(self._run, self._stages, self._alive(), self._done)
+        self._done = {(told.stage, told.task): told for told in statuses if told.state == "done"}
+        return statuses
 
 
 def draw(statuses: Sequence[TaskStatus]) -> RenderableType:
     """Draw a line for a finished or waiting stage, and a bar for each task of the others."""
-    grid = Table.grid(padding=(0, 2))
-    for name, width in (("task", 22), ("bar", 24), ("state", 12), ("rows/s", 13), ("loss", 11), ("time", 12)):
-        grid.add_column(name, min_width=width if name != "bar" else None, no_wrap=True)
-    reasons = []
+    grid = Table.grid(padding=(0, 1))  # narrow enough for 80 columns
+    for width in (14, BAR, 7, 13, 11, 10):  # task, bar, state, rows/s, loss, time: wide enough not to jump about
+        grid.add_column(min_width=width, no_wrap=True)
     for stage in dict.fromkeys(told.stage for told in statuses):
         tasks = [told for told in statuses if told.stage == stage]
         states = {told.state for told in tasks}
@@ -86,18 +79,21 @@ def draw(statuses: Sequence[TaskStatus]) -> RenderableType:
             seconds = sum(told.seconds or 0.0 for told in tasks)
             state = states.pop()
             count = f"{len(tasks)} tasks" if len(tasks) > 1 else ""
-            bar = ProgressBar(total=1, completed=float(state == "done"), width=24)
+            bar = ProgressBar(total=1, completed=float(state == "done"), width=BAR)
             grid.add_row(stage, bar, Text(state, STYLES[state]), count, "", _duration(seconds) if seconds else "")
             continue
         shown = tasks if len(tasks) <= SHOWN else [told for told in tasks if told.state not in ("done", "pending")]
         for told in shown:
             grid.add_row(*_task_row(told))
-            if told.reason and told.state in ("failed", "lost", "interrupted"):
-                reasons.append(Text(f"{told.stage}/{told.task}: {told.reason}", STYLES[told.state]))
         if len(shown) < len(tasks):
             done = sum(told.state == "done" for told in tasks)
-            bar = ProgressBar(total=len(tasks), completed=done, width=24)
+            bar = ProgressBar(total=len(tasks), completed=done, width=BAR)
             grid.add_row(stage, bar, f"{done} of {len(tasks)} done", "", "", "")
+    reasons = [
+        Text(f"{told.stage}/{told.task}: {told.reason}", STYLES[told.state])
+        for told in statuses
+        if told.reason and (told.state in WENT_WRONG or (told.state == "pending" and not told.attempt))
+    ]
     return Group(grid, *reasons)
 
 
@@ -105,7 +101,7 @@ def _task_row(told: TaskStatus) -> tuple[RenderableType, ...]:
     eta = f"{_duration(told.eta_seconds)} left" if told.eta_seconds is not None else ""
     return (
         f"{told.stage}/{told.task}",
-        ProgressBar(total=1, completed=told.fraction, width=24),
+        ProgressBar(total=1, completed=told.fraction, width=BAR),
         Text(told.state, STYLES[told.state]),
         f"{told.rows_per_second:,.0f} rows/s" if told.rows_per_second else "",
         f"loss {told.loss:.4f}" if told.loss is not None else "",

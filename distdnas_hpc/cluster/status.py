@@ -5,9 +5,10 @@ import datetime
 import json
 import os
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -19,6 +20,9 @@ from distdnas_hpc.cluster.stages import Stage
 
 SILENCE = 180.0
 """Seconds without a sign of life after which a task on another host counts as lost (progress comes every 30 s)."""
+
+WENT_WRONG = ("failed", "interrupted", "lost")
+"""States of a task that ended without a result."""
 
 Jobs = dict[tuple[str, str, int], str]
 """Slurm's job id of a (stage, task, attempt)."""
@@ -63,11 +67,17 @@ class _Attempt:
     job: str | None
 
 
-def run_status(run: RunFolder, stages: Iterable[Stage], alive: Collection[str] | None = None) -> list[TaskStatus]:
+def run_status(
+    run: RunFolder,
+    stages: Iterable[Stage],
+    alive: Collection[str] | None = None,
+    known: Mapping[tuple[str, str], TaskStatus] = MappingProxyType({}),
+) -> list[TaskStatus]:
     """Return the status of every task, in the order of the stages.
 
     Parameters
     ----------
+    known : what an earlier look told of (stage, task) that are done, so that their files need not be read again.
     alive : Slurm's ids ('123_4') of the run's pending and running jobs; None when Slurm could not be asked, and then
         a submitted task that hasn't started is taken to be pending still.
     """
@@ -82,7 +92,7 @@ def run_status(run: RunFolder, stages: Iterable[Stage], alive: Collection[str] |
     for stage, task in tasks:
         attempt = attempts[stage.name, task]
         if run.is_done(stage.name, task):
-            statuses.append(_done(run, stage.name, task, jobs))
+            statuses.append(known.get((stage.name, task)) or _done(run, stage.name, task, jobs))
         elif attempt is None:
             statuses.append(TaskStatus(stage.name, task, "pending", 0))
         else:
