@@ -192,3 +192,13 @@ def test_a_loss_that_is_not_finite_stops_the_search_and_leaves_nothing(planted, 
     with pytest.raises(RuntimeError, match="a loss stopped being finite in the 1 steps up to step"):
         search_day(config, 1, manifest, importance, tmp_path, CPU, SILENT)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_a_gpu_finds_what_the_cpu_finds_within_rounding(planted, tmp_path):
+    root, manifest, importance = planted
+    (tmp_path / "gpu").mkdir()
+    search(planted, tmp_path / "cpu")
+    search_day(make_config(root), 1, manifest, importance, tmp_path / "gpu", torch.device("cuda"), SILENT)
+    assert logits(tmp_path / "gpu") == pytest.approx(logits(tmp_path / "cpu"), abs=0.02)

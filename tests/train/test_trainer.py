@@ -233,3 +233,15 @@ def test_a_test_day_of_one_class_is_refused_before_training(tmp_path, click_rate
     with pytest.raises(UserError, match=f"Of the {ROWS} rows of test day 4 {which} are clicks"):
         train(prepared(tmp_path), tmp_path / "task", network=network)
     assert network.seen[True] == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_a_gpu_trains_what_the_cpu_trains_within_rounding(planted, tmp_path):
+    config, manifest = planted
+    expected = train(planted, tmp_path / "cpu")
+    torch.manual_seed(1)
+    network = build_network("distdnas", config, 2, 3, Architecture.full(2))
+    (tmp_path / "gpu").mkdir()
+    found = train_model(config, network, manifest, 1, tmp_path / "gpu", torch.device("cuda"), SILENT)
+    assert found["auc"] == pytest.approx(expected["auc"], abs=0.01)
