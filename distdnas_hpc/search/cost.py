@@ -108,23 +108,28 @@ def cost_importance(
         latency = np.empty(len(keep))
         for i, sample in enumerate(keep):
             latency[i] = _latency(config, _architecture(sample), dense, sparse, device)
-            progress.update(0.9 * (i + 1) / len(keep))
+            progress.update(0.5 * (i + 1) / len(keep))
         cost = (1 - settings.latency_weight) * cost + settings.latency_weight * latency / latency.mean()
 
+    progress.update(0.5)
     features = count_modules(keep)
     held_out = max(2, round(HELD_OUT * len(keep)))
     seed = config.seed_of("cost", "forest")
     forest = ExtraTreesRegressor(settings.trees, max_features=0.5, random_state=seed)
     forest.fit(features[held_out:], cost[held_out:])
     r2 = float(forest.score(features[:held_out], cost[:held_out]))
-    importance = permutation_importance(
-        forest, features[:held_out], cost[:held_out], n_repeats=REPEATS, random_state=seed
-    ).importances_mean
+    rounds = []
+    for repeat in range(REPEATS):
+        progress.update(0.6 + 0.4 * repeat / REPEATS)
+        round_ = permutation_importance(
+            forest, features[:held_out], cost[:held_out], n_repeats=1, random_state=(seed + repeat) % 2**32
+        )
+        rounds.append(round_.importances_mean)
     log.info("cost model of %d architectures: held-out R² %.3f", len(keep), r2)
     if r2 < 0.9:
         log.warning("the cost model explains its held-out architectures poorly (R² %.3f < 0.9): raise cost.samples", r2)
     progress.update(1.0)
-    s = spread(importance, blocks)
+    s = spread(np.mean(rounds, axis=0), blocks)
     return CostImportance(s[:, : len(DENSE_MODULES)], s[:, len(DENSE_MODULES) :], r2, macs)
 
 

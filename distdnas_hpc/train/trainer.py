@@ -107,7 +107,10 @@ def train_model(
         torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, temporary)
 
     clicked, probability = score_day(
-        model, test, device, lambda tested: progress.update((rows + tested) / all_rows, rows=rows + tested)
+        model,
+        test,
+        device,
+        lambda tested: progress.update((rows + tested) / all_rows, rows=rows + tested, loss=trajectory.loss),
     )
     metrics = asdict(evaluate_scores(clicked, probability))
     log.info("day %d tested: AUC %.5f, LogLoss %.5f", settings.test_day, metrics["auc"], metrics["logloss"])
