@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,14 +11,15 @@ import typer
 from rich.console import Console
 
 from distdnas_hpc import __version__, pipeline
-from distdnas_hpc.cluster import local, slurm
-from distdnas_hpc.cluster.display import draw, progress_shown
+from distdnas_hpc.cluster import slurm
+from distdnas_hpc.cluster.display import draw
 from distdnas_hpc.cluster.execute import TaskError
 from distdnas_hpc.cluster.run_folder import RunFolder
-from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
+from distdnas_hpc.cluster.stages import Stage
+from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import Config, load_config
-from distdnas_hpc.data.prepare import check_raw
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.launch import UnfinishedError, launch
 from distdnas_hpc.report.results import read_results
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
 
@@ -30,8 +32,19 @@ app = typer.Typer(
 )
 out, err = Console(), Console(stderr=True)
 
-SLURM_INTERVAL = 5.0
-"""Seconds between looks at a run on Slurm; each asks squeue, whose controller serves the whole cluster."""
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, e.g. configs/quickstart.yaml.")]
+Cluster = Annotated[
+    Literal["inline", "local", "slurm"] | None,
+    typer.Option(
+        help="Where tasks run: one after the other in this process, side by side in processes on this machine, "
+        "or as Slurm jobs. Default: what the config says."
+    ),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="With --cluster local: how many tasks at a time.")]
+Run = Annotated[Path | None, typer.Option("--run", help="The run folder, instead of the config's.")]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="With --cluster slurm: submit and leave; look later with 'distdnas status'.")
+]
 
 
 def main() -> None:
@@ -39,7 +52,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        err.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _tell_error(str(error))
         sys.exit(2)
 
 
@@ -56,22 +69,11 @@ def distdnas(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def run(
-    config_file: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="The experiment, e.g. configs/quickstart.yaml.")
-    ],
-    cluster: Annotated[
-        Literal["inline", "local", "slurm"] | None,
-        typer.Option(
-            help="Where tasks run: one after the other in this process, side by side in processes on this machine, "
-            "or as Slurm jobs. Default: what the config says."
-        ),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="With --cluster local: how many tasks at a time.")] = None,
-    folder: Annotated[Path | None, typer.Option("--run", help="The run folder, instead of the config's.")] = None,
-    detach: Annotated[
-        bool,
-        typer.Option("--detach", help="With --cluster slurm: submit and leave; look later with 'distdnas status'."),
-    ] = False,
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    folder: Run = None,
+    detach: Detach = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON instead of a table.")] = False,
 ) -> None:
     """Run an experiment from raw days to the report, or continue one: only what is missing is done.
@@ -80,37 +82,16 @@ def run(
     command goes on from there.
     """
     config = _with_options(load_config(config_file), cluster, workers, folder)
-    on_slurm = config.cluster.executor == "slurm"
-    if detach and not on_slurm:
-        raise UserError(
-            "--detach works with --cluster slurm only; on this machine, start the command in tmux or nohup."
-        )
-    check_raw(config.data)
-    run = RunFolder.prepare(config)
-    stages = pipeline.stages(config)
-    _refuse_if_running(run, run_status(run, stages, slurm.alive_jobs(run)))
-    go_on = f"What is done is kept. Go on with: distdnas run {config_file}"
-    if on_slurm:
-        jobs = slurm.submit(run, stages, pipeline.run_task)  # stopped here, it cancels what it has submitted
-        err.print(f"Submitted {jobs} tasks to Slurm. Look with: distdnas status {run.path}", highlight=False)
-        if detach:
-            return
-        go_on = f"Its jobs go on in Slurm. Watch them with: distdnas status {run.path}"
-    try:
-        if on_slurm:
-            with progress_shown(run, stages, err, lambda: slurm.alive_jobs(run), SLURM_INTERVAL):
-                slurm.wait(run)
-        else:
-            with progress_shown(run, stages, err, lambda: None, interval=0.5):
-                if config.cluster.executor == "local":
-                    local.run_local(run, stages, config.cluster.workers, config.cluster.threads)
-                else:
-                    local.run_inline(run, stages)
-    except KeyboardInterrupt:
-        err.print(f"\nStopped. {go_on}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-    _stop_if_unfinished(run, run_status(run, stages, slurm.alive_jobs(run)))
-    _show_results(run, as_json)
+    run = _launch(config, pipeline.stages, detach, f"distdnas run {config_file}")
+    if detach:
+        return
+    results = read_results(run.path)
+    if as_json:
+        typer.echo(json.dumps(comparison(results), indent=2))
+        return
+    out.print(comparison_table(results))
+    out.print(caveat(results), soft_wrap=True, highlight=False)
+    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -151,38 +132,25 @@ def _with_options(config: Config, cluster: str | None, workers: int | None, fold
     return config.model_copy(update=changed | ({"run": folder.absolute()} if folder else {}))
 
 
-def _refuse_if_running(run: RunFolder, statuses: list[TaskStatus]) -> None:
-    busy = [told for told in statuses if told.state == "running" or (told.state == "pending" and told.attempt)]
-    if busy:
-        names = ", ".join(f"{told.stage}/{told.task}" for told in busy[:3]) + (", …" if len(busy) > 3 else "")
-        raise UserError(
-            f"{len(busy)} tasks of {run.path} are running or queued already ({names}); wait for them "
-            f"(distdnas status {run.path}) or stop them first."
-        )
+def _launch(config: Config, choose: Callable[[Config], list[Stage]], detach: bool, command: str) -> RunFolder:
+    """Launch stages; tell how to go on when they were stopped or did not finish."""
+    try:
+        return launch(config, choose, err, detach=detach)
+    except KeyboardInterrupt:
+        on_slurm = config.cluster.executor == "slurm"
+        go_on = f"distdnas status {config.run}" if on_slurm else command
+        where = "Its jobs go on in Slurm. Watch them" if on_slurm else "What is done is kept. Go on"
+        err.print(f"\nStopped. {where} with: {go_on}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except UnfinishedError as error:
+        for told in error.wrong:
+            _tell_error(f"{told.stage}/{told.task} {told.state}: {told.reason}")
+            if told.log and not told.input_fault:
+                err.print(f"       its log: {told.log}", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"The run is not finished. What is done is kept. Go on with: {command}", highlight=False)
+        faulty_input = bool(error.wrong) and all(told.input_fault for told in error.wrong)
+        raise typer.Exit(2 if faulty_input else 1) from None
 
 
-def _stop_if_unfinished(run: RunFolder, statuses: list[TaskStatus]) -> None:
-    """Say why there are no results, if there are none."""
-    if (run.path / "report.html").is_file() and all(
-        told.state == "done" for told in statuses if told.stage == "report"
-    ):
-        return
-    wrong = [told for told in statuses if told.state in WENT_WRONG]
-    for told in wrong:
-        err.print(
-            f"Error: {told.stage}/{told.task} {told.state}: {told.reason}", style="red", markup=False, soft_wrap=True
-        )
-        if told.log and not told.input_fault:
-            err.print(f"       its log: {told.log}", markup=False, highlight=False, soft_wrap=True)
-    err.print("The run is not finished. What is done is kept: run the same command again to go on.", highlight=False)
-    raise typer.Exit(2 if wrong and all(told.input_fault for told in wrong) else 1)
-
-
-def _show_results(run: RunFolder, as_json: bool) -> None:
-    results = read_results(run.path)
-    if as_json:
-        typer.echo(json.dumps(comparison(results), indent=2))
-        return
-    out.print(comparison_table(results))
-    out.print(caveat(results), soft_wrap=True, highlight=False)
-    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
+def _tell_error(sentence: str) -> None:
+    err.print(f"Error: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True)

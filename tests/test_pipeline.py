@@ -165,9 +165,11 @@ def test_two_commands_on_one_run_do_not_mix(tmp_path):
     process = start("run", config, "--cluster", "local")
     while not (tmp_path / "run/cost/all/attempt_01/started.yaml").exists():
         time.sleep(0.05)
+    before = (tmp_path / "run/config.yaml").read_bytes()
     told = distdnas("run", config, "--cluster", "inline")
     assert told.returncode == 2
     assert "running or queued already" in told.stderr
+    assert (tmp_path / "run/config.yaml").read_bytes() == before, "the tasks at work read it"
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
 
