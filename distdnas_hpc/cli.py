@@ -12,14 +12,16 @@ from rich.console import Console
 
 from distdnas_hpc import __version__, pipeline
 from distdnas_hpc.cluster import slurm
-from distdnas_hpc.cluster.display import draw
+from distdnas_hpc.cluster.display import ForegroundProgress, draw
 from distdnas_hpc.cluster.execute import TaskError
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import Config, load_config
+from distdnas_hpc.data.inspect import describe, verify_shards
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch
+from distdnas_hpc.report.data_table import data_table
 from distdnas_hpc.report.results import read_results
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
 
@@ -92,6 +94,43 @@ def run(
     out.print(comparison_table(results))
     out.print(caveat(results), soft_wrap=True, highlight=False)
     out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def prepare(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    folder: Run = None,
+    detach: Detach = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every shard again and compare its checksum.")] = False,
+) -> None:
+    """Turn an experiment's raw days into HDF5 shards, or go on doing so, and show what 'distdnas data' shows.
+
+    'distdnas run' does this first, or starts from what is there.
+    """
+    config = _with_options(load_config(config_file), cluster, workers, folder)
+    run = _launch(config, pipeline.preparation, detach, f"distdnas prepare {config_file}")
+    if detach:
+        return
+    if verify:
+        with ForegroundProgress(err, "verify") as progress:
+            verify_shards(pipeline.prepared_folder(run), progress)
+        err.print("Every shard is what was written.", highlight=False)
+    out.print(data_table(describe(pipeline.prepared_folder(run))))
+
+
+@app.command()
+def data(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, or the folder of its prepared data.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what prepared data holds: days, rows, click rates, columns, table sizes, bytes."""
+    content = describe(folder / "prepared" if (folder / "config.yaml").is_file() else folder)
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        out.print(data_table(content))
 
 
 @app.command()

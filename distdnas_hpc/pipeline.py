@@ -27,22 +27,34 @@ WHOLE = "all"
 """Name of the task of a stage that has one."""
 
 
+def preparation(config: Config) -> list[Stage]:
+    """Return the stages that turn raw days into shards."""
+    days = tuple(_day_name(day) for day in _days(config))
+    return [
+        Stage("parse", days, _parse),
+        Stage("merge", (WHOLE,), _merge, after=("parse",)),
+        Stage("encode", days, _encode, after=("merge",)),
+        Stage("manifest", (WHOLE,), _manifest, after=("encode",)),
+    ]
+
+
 def stages(config: Config) -> list[Stage]:
     """Return the stages of an experiment, in order."""
-    prepared = tuple(_day_name(day) for day in _days(config))
     searched = tuple(_day_name(day) for day in config.search.days)
     models = ("distdnas", *config.train.baselines)
     return [
-        Stage("parse", prepared, _parse),
-        Stage("merge", (WHOLE,), _merge, after=("parse",)),
-        Stage("encode", prepared, _encode, after=("merge",)),
-        Stage("manifest", (WHOLE,), _manifest, after=("encode",)),
+        *preparation(config),
         Stage("cost", (WHOLE,), _cost, gpu=True),
         Stage("search", searched, _search, after=("manifest", "cost"), required=config.search.min_days, gpu=True),
         Stage("aggregate", (WHOLE,), _aggregate, after=("search",)),
         Stage("train", models, _train, after=("aggregate",), gpu=True),
         Stage("report", (WHOLE,), _report, after=("train",)),
     ]
+
+
+def prepared_folder(run: RunFolder) -> Path:
+    """Return where a run's shards and their manifest are."""
+    return run.path / "prepared"
 
 
 def run_task(run: str, stage: str, task: str, attempt: int) -> None:
@@ -67,7 +79,7 @@ def _merge(work: Work) -> dict[str, Any]:
 
     config = work.run.config
     parsed = {day: work.run.task_folder("parse", _day_name(day)) for day in _days(config)}
-    prepared = _prepared(work.run)
+    prepared = prepared_folder(work.run)
     prepared.mkdir(exist_ok=True)
     return merge_days(config.data, config.train.days, parsed, prepared)
 
@@ -77,16 +89,19 @@ def _encode(work: Work) -> dict[str, Any]:
     from distdnas_hpc.data.prepare import encode_day
 
     parsed = work.run.task_folder("parse", work.task)
-    return encode_day(work.run.config.data, _day(work), parsed, _prepared(work.run), work.progress)
+    return encode_day(work.run.config.data, _day(work), parsed, prepared_folder(work.run), work.progress)
 
 
 def _manifest(work: Work) -> dict[str, Any]:
-    """Name every shard; from here on the data is complete."""
-    from distdnas_hpc.data.prepare import write_manifest
+    """Name every shard: from here on the data is complete, and the tokens that it was made from can go."""
+    from distdnas_hpc.data.prepare import discard_tokens, write_manifest
 
     config = work.run.config
     encoded = {day: work.run.result("encode", _day_name(day)) for day in _days(config)}
-    return write_manifest(config.data, encoded, _prepared(work.run))
+    result = write_manifest(config.data, encoded, prepared_folder(work.run))
+    for day in _days(config):
+        discard_tokens(work.run.task_folder("parse", _day_name(day)))
+    return result
 
 
 def _cost(work: Work) -> dict[str, Any]:
@@ -107,7 +122,7 @@ def _search(work: Work) -> dict[str, Any]:
 
     config = work.run.config
     importance = CostImportance.from_dict(work.run.result("cost", WHOLE))
-    manifest = Manifest.load(_prepared(work.run), config.data)
+    manifest = Manifest.load(prepared_folder(work.run), config.data)
     return search_day(config, _day(work), manifest, importance, work.folder, _device(config), work.progress)
 
 
@@ -138,7 +153,7 @@ def _train(work: Work) -> dict[str, Any]:
 
     config = work.run.config
     device = _device(config)
-    manifest = Manifest.load(_prepared(work.run), config.data)
+    manifest = Manifest.load(prepared_folder(work.run), config.data)
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     found = read_yaml(work.run.task_folder("aggregate", WHOLE) / "architecture.yaml")
     architecture = Architecture.from_dict(found)
@@ -164,10 +179,6 @@ def _report(work: Work) -> dict[str, Any]:
     from distdnas_hpc.report.page import write_report
 
     return {"report": str(write_report(work.run.path))}
-
-
-def _prepared(run: RunFolder) -> Path:
-    return run.path / "prepared"
 
 
 def _days(config: Config) -> list[int]:

@@ -47,6 +47,8 @@ def test_version():
         (("rum", "x.yaml"), "No such command"),
         (("run", "nowhere.yaml"), "nowhere.yaml does not exist; give the path of a YAML file"),
         (("status", "nowhere"), "nowhere is not a run folder"),
+        (("prepare", "nowhere.yaml"), "nowhere.yaml does not exist; give the path of a YAML file"),
+        (("data", "nowhere"), "nowhere"),
     ],
 )
 def test_wrong_use(tmp_path, arguments, fault):

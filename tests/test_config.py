@@ -64,7 +64,10 @@ def test_ways_to_write_days(tmp_path, text, days):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (("  days: 3", "  days: 3\n  day: 4"), "line 6: unknown key 'data.day'; did you mean 'days'?"),
+        (
+            ("  days: 3", "  days: 3\n  row_per_day: 4"),
+            "line 6: unknown key 'data.row_per_day'; did you mean 'rows_per_",
+        ),
         (("run:", "seeds: 2\nrun:"), "line 1: unknown key 'seeds'; did you mean 'seed'?"),
         (("  days: 3", "  days: three"), "line 5: 'data.days' is 'three' but should be a valid integer"),
         (("  days: 3", "  days: 0"), "line 5: 'data.days' is 0 but should be greater than or equal to 1"),
@@ -87,6 +90,68 @@ def test_faults_are_told_with_line_key_and_remedy(tmp_path, change, sentence):
     told = refusal(tmp_path, SMALLEST.replace(*change))
     assert told.startswith("config.yaml")
     assert sentence in told
+
+
+AVAZU = """\
+  schema:
+    format: csv
+    label: click
+    dense: [C15, C16]
+    sparse: [site_id, app_id]
+  day: {column: hour, characters: 6}
+  raw: train.gz
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("format: csv", "format: json"), "'data.schema.format' is 'json' but should be 'tsv', 'csv' or 'parquet'"),
+        (("format: csv", "formt: csv"), "line 4: unknown key 'data.schema.formt'; did you mean 'format'?"),
+        (
+            ("format: csv", "format: tsv"),
+            "line 3: data.schema: 'label' is for format csv or parquet; remove it, or set",
+        ),
+        (("    label: click\n", ""), "data.schema: format csv needs 'label', the name of the column with 0 or 1."),
+        (("csv", "parquet\n    separator: ';'"), "data.schema: 'separator' is for format csv; remove it."),
+        (("csv", "csv\n    separator: ';;'"), "'data.schema.separator' is ';;' but string should have at most 1"),
+        (("dense: [C15, C16]", "dense: 0"), "data.schema.dense: give a list of column names or the number of columns"),
+        (("dense: [C15, C16]", "dense: []"), "'data.schema.dense' is [] but tuple should have at least 1 item"),
+        (
+            ("[site_id, app_id]", "[site_id, C15]"),
+            "the column 'C15' is named twice among 'label', 'dense' and 'sparse'.",
+        ),
+        (("characters: 6", "characters: 0"), "'data.day.characters' is 0 but should be greater than or equal to 1"),
+        (("characters: 6", "character: 6"), "unknown key 'data.day.character'; did you mean 'characters'?"),
+        (("raw: train.gz", "raw: train_{day}.gz"), "line 2: data: give either 'raw' with {day} in it (a file a day), "),
+        (("raw: train.gz", "raw: train.gz\n  rows_per_day: 4"), "line 2: data: give either 'raw' with {day} in it"),
+        (("raw: train.gz", "raw: train.gz\n  first_file: 4"), "'first_file' is for 'raw' with {day} in it; remove it."),
+        (
+            ("raw: train.gz", "raw: train.gz\n  overflow: drop"),
+            "'data.overflow' is 'drop' but should be 'hash' or 'freq",
+        ),
+        (("raw: train.gz", "raw: train.gz\n  min_count: 0"), "'data.min_count' is 0 but should be greater than or"),
+    ],
+)
+def test_faults_of_a_schema_are_told_with_key_and_remedy(tmp_path, change, sentence):
+    start = SMALLEST.replace("  schema: criteo\n  raw: day_{day}.gz\n", AVAZU)
+    load(tmp_path, start)
+    assert change[0] in start
+    told = refusal(tmp_path, start.replace(*change))
+    assert told.startswith("config.yaml, line")
+    assert sentence in told
+
+
+def test_a_day_column_needs_column_names(tmp_path):
+    told = refusal(tmp_path, SMALLEST.replace("raw: day_{day}.gz", "raw: log\n  day: {column: hour}"))
+    assert "'day' needs columns with names: set schema.format to csv or parquet, or use rows_per_day." in told
+
+
+def test_columns_are_numbered_or_named(tmp_path):
+    numbered = load(tmp_path, SMALLEST.replace("criteo", "{dense: 2, sparse: 3}")).data.schema_
+    assert (numbered.dense_names, numbered.sparse_names) == (("I1", "I2"), ("C1", "C2", "C3"))
+    named = load(tmp_path, SMALLEST.replace("criteo", "{dense: [a, b], sparse: [c]}")).data.schema_
+    assert (named.dense_names, named.sparse_names, named.dense, named.sparse) == (("a", "b"), ("c",), 2, 1)
 
 
 def test_every_fault_is_told_at_once(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -132,6 +133,43 @@ def test_a_second_run_does_nothing_and_shows_the_results_again(inline):
     assert told.stdout == (inline / "out.txt").read_text()
     after = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != "config.yaml" and path.is_file()}
     assert after == before
+
+
+def test_prepare_does_the_first_stages_and_run_goes_on_from_there(inline, tmp_path):
+    config = write_config(tmp_path)
+    told = distdnas("prepare", config, "--cluster", "inline", "--verify")
+    assert told.returncode == 0, told.stderr
+    assert "Every shard is what was written." in told.stderr
+    assert "2,400 rows" in told.stdout
+    run = tmp_path / "run"
+    assert not (run / "cost").exists()
+    assert not list(run.glob("parse/*/tokens.h5")), "what nobody reads again is gone"
+    assert read_yaml(run / "prepared/manifest.yaml") == read_yaml(inline / "run/prepared/manifest.yaml")
+    before = (run / "prepared/manifest.yaml").stat().st_mtime_ns
+    assert distdnas("run", config, "--cluster", "inline").returncode == 0
+    assert (run / "prepared/manifest.yaml").stat().st_mtime_ns == before
+    assert findings(run) == findings(inline / "run")
+
+
+def test_data_shows_what_is_prepared(inline):
+    run = inline / "run"
+    content = json.loads(distdnas("data", run, "--json").stdout)
+    assert (content["rows"], len(content["days"]), len(content["dense"]), len(content["sparse"])) == (2400, 4, 13, 26)
+    assert content["bytes"] == sum(path.stat().st_size for path in run.glob("prepared/day_*/*.h5"))
+    assert distdnas("data", run / "prepared").stdout == distdnas("data", run).stdout
+    assert "C26" in distdnas("data", run).stdout
+
+
+def test_a_shard_that_changed_is_found_by_verify(inline, tmp_path):
+    run = shutil.copytree(inline / "run", tmp_path / "run")
+    config = write_config(tmp_path)
+    shard = run / "prepared/day_02/shard_0000.h5"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    told = distdnas("prepare", config, "--verify", "--cluster", "inline")
+    assert told.returncode == 2
+    assert "1 of 4 shards are damaged (day_02/shard_0000.h5 has changed); restore them" in told.stderr
 
 
 def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(inline, tmp_path):

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+import rich.progress
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -13,6 +14,7 @@ from rich.text import Text
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
+from distdnas_hpc.progress import Progress
 
 Alive = Callable[[], Collection[str] | None]
 """Asks Slurm which of the run's jobs live; see `run_status`."""
@@ -48,6 +50,26 @@ def progress_shown(
         stop.set()
         thread.join()
         _tell_changes(watch, console)
+
+
+class ForegroundProgress(Progress):
+    """A bar on the terminal for work that this process does itself; use as a context manager."""
+
+    def __init__(self, console: Console, what: str) -> None:
+        super().__init__(None)
+        self._bar = rich.progress.Progress(console=console, transient=True)
+        self._task = self._bar.add_task(what, total=1.0)
+
+    def __enter__(self) -> "ForegroundProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def update(self, fraction: float, *, rows: int | None = None, loss: float | None = None) -> None:
+        """Move the bar to `fraction` (0 to 1)."""
+        self._bar.update(self._task, completed=fraction)
 
 
 class Watch:

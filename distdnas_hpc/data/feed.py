@@ -1,7 +1,11 @@
-"""Shards to batches: one pass over a day, in file order or shuffled, in memory that does not depend on its length."""
+"""Shards to batches: one pass over a day, in file order or shuffled, in memory that does not depend on its length.
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+One thread reads and unpacks chunks into a buffer while another turns the rows of a second buffer into batches; the
+consumer finds some of them ready.
+"""
+
+from collections.abc import Generator
+from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -10,17 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distdnas_hpc.data.manifest import Manifest
-from distdnas_hpc.data.rows import MISSING, Rows
-from distdnas_hpc.data.shards import CHUNK_ROWS, Shard, ShardInfo, open_shard
-from distdnas_hpc.data.statistics import transform
+from distdnas_hpc.data.normalise import normalise_rows
+from distdnas_hpc.data.prefetch import prefetch
+from distdnas_hpc.data.rows import Rows
+from distdnas_hpc.data.shards import Shard, ShardInfo, open_shard
+from distdnas_hpc.data.shuffle import read_in_order
 from distdnas_hpc.errors import UserError
 
-BUFFER_CHUNKS = 64
-"""Chunks among whose rows a shuffle picks: a million rows, 165 MB of Criteo (some three times that at the peak)."""
+BATCHES_ALIVE = 4
+"""Batches that exist at a time, the consumer's included: 2 MB each of 8,192 Criteo rows."""
 
 
 class Batch(NamedTuple):
-    """Rows as a model takes them.
+    """Rows as a model takes them, in pinned memory where torch sees a GPU.
 
     Attributes
     ----------
@@ -44,13 +50,14 @@ class Feed:
     Parameters
     ----------
     batch_size : rows of a batch, B; the last one may be shorter.
-    shuffle_seed : None for file order. Else every row comes once, in an order decided by the seed: chunks of 16,384
-        rows are shuffled over the day, then rows among 64 chunks at a time, so a day of up to a million rows is
-        permuted fully.
+    shuffle_seed : None for file order. Else every row comes once, in an order decided by the seed: shards and their
+        chunks of 16,384 rows are shuffled over the day, then rows among 64 chunks at a time, so a day of up to a
+        million rows is permuted fully.
 
     Raises
     ------
-    UserError : the day is not in the manifest; while iterating, a shard is missing or not the one that was prepared.
+    UserError : the day is not in the manifest; while iterating, a shard is missing, damaged, or not the one that was
+        prepared.
     """
 
     def __init__(self, manifest: Manifest, day: int, batch_size: int, *, shuffle_seed: int | None = None) -> None:
@@ -62,44 +69,73 @@ class Feed:
         self._shards = manifest.days[day].shards
         self._batch_size = batch_size
         self._seed = shuffle_seed
-        self._mean = np.array(manifest.dense_mean, np.float32)
-        self._std = np.array(manifest.dense_std, np.float32)
+        self._columns = len(manifest.dense_columns), len(manifest.sparse_columns)
+        self._mean = np.array(manifest.dense_mean)
+        self._scale = 1 / np.array(manifest.dense_std)
 
     def __len__(self) -> int:
-        """Return the number of batches."""
+        """Return the number of batches of the whole day."""
         return -(-self.rows // self._batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
-        rest: Rows | None = None
-        for rows in self._buffers():
-            if rest is not None:
-                rows = _concatenate([rest, rows])
-            whole = len(rows.label) // self._batch_size * self._batch_size
-            for start in range(0, whole, self._batch_size):
-                yield self._batch(_take(rows, slice(start, start + self._batch_size)))
-            rest = _take(rows, slice(whole, None))
-        if rest is not None and len(rest.label):
-            yield self._batch(rest)
+    def __iter__(self) -> Generator[Batch, None, None]:
+        return self.batches()
 
-    def _buffers(self) -> Iterator[Rows]:
-        """Yield all rows of the day, some chunks at a time, in the order of the batches."""
+    def batches(self, first: int = 0) -> Generator[Batch, None, None]:
+        """Yield the batches from number `first` (0 to the length) on, bit for bit those of an uninterrupted pass.
+
+        Nothing that comes before is read, but for the rest of its buffer. Consecutive batches are disjoint and equally
+        random, so a bilevel search takes them in turn for its two parts of the day.
+
+        Background threads work ahead; they end with the last batch, or when the generator is closed or dropped.
+        """
+        if not 0 <= first <= len(self):
+            raise ValueError(f"first batch {first} of a day of {len(self)}")
+        return prefetch(self._make_batches(first), BATCHES_ALIVE)
+
+    def _make_batches(self, first: int) -> Generator[Batch, None, None]:
+        row = min(first * self._batch_size, self.rows)
+        filled = 0
+        batch = self._allocate(row)
+        with closing(prefetch(self._read(row), 2)) as buffers:
+            for rows, order in buffers:
+                while len(order):
+                    chosen = order[: len(batch.label) - filled]
+                    order = order[len(chosen) :]
+                    part = slice(filled, filled + len(chosen))
+                    normalise_rows(
+                        rows.label,
+                        rows.dense,
+                        rows.sparse,
+                        chosen,
+                        self._mean,
+                        self._scale,
+                        *(tensor[part].numpy() for tensor in batch),
+                    )
+                    filled = part.stop
+                    if filled == len(batch.label):
+                        yield batch
+                        row += filled
+                        filled = 0
+                        batch = self._allocate(row)
+
+    def _allocate(self, row: int) -> Batch:
+        """Make room for the batch that starts with a row."""
+        size = min(self._batch_size, self.rows - row)
+        dense, sparse = self._columns
+        pin = torch.cuda.is_available()
+        return Batch(
+            label=torch.empty(size, pin_memory=pin),
+            dense=torch.empty(size, dense, pin_memory=pin),
+            sparse=torch.empty(size, sparse, dtype=torch.int64, pin_memory=pin),
+        )
+
+    def _read(self, first_row: int) -> Generator[tuple[Rows, NDArray[np.int64]], None, None]:
         with ExitStack() as stack:
             shards = [stack.enter_context(self._open(info)) for info in self._shards]
-            chunks = [(shard, start) for shard in shards for start in range(0, shard.rows, CHUNK_ROWS)]
-            if self._seed is None:
-                for shard, start in chunks:
-                    yield shard.read(start, start + CHUNK_ROWS)
-                return
-            rng = np.random.default_rng(self._seed)
-            order = rng.permutation(len(chunks))
-            for first in range(0, len(chunks), BUFFER_CHUNKS):
-                chosen = (chunks[i] for i in order[first : first + BUFFER_CHUNKS])
-                rows = _concatenate([shard.read(start, start + CHUNK_ROWS) for shard, start in chosen])
-                rows = _take(rows, rng.permutation(len(rows.label)))  # by this name, so that the first copy is freed
-                yield rows
+            yield from read_in_order(shards, self._seed, first_row)
 
     @contextmanager
-    def _open(self, info: ShardInfo) -> Iterator[Shard]:
+    def _open(self, info: ShardInfo) -> Generator[Shard, None, None]:
         path = self._folder / info.name
         with open_shard(path) as shard:
             if shard.rows != info.rows:
@@ -107,20 +143,3 @@ class Feed:
                     f"{path} has {shard.rows} rows but the manifest says {info.rows}; prepare the data again."
                 )
             yield shard
-
-    def _batch(self, rows: Rows) -> Batch:
-        dense = (transform(rows.dense.astype(np.float32)) - self._mean) / self._std
-        dense[rows.dense == MISSING] = 0
-        return Batch(
-            label=torch.from_numpy(rows.label.astype(np.float32)),
-            dense=torch.from_numpy(dense),
-            sparse=torch.from_numpy(rows.sparse.astype(np.int64)),
-        )
-
-
-def _concatenate(parts: list[Rows]) -> Rows:
-    return Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def _take(rows: Rows, which: slice | NDArray[np.int64]) -> Rows:
-    return Rows(rows.label[which], rows.dense[which], rows.sparse[which])

@@ -1,52 +1,15 @@
 """Tokens to rows of the embedding tables, one map a column; id 0 is a missing or an unseen token."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distdnas_hpc.data.rows import NO_TOKEN
-
-Tokens = NDArray[np.uint32]
-
-
-class DistinctTokens:
-    """Distinct tokens of one column, gathered block by block in memory bounded by `limit`.
-
-    A column with more than `limit` distinct tokens will be hashed, so which ones they are is not kept.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._sorted: Tokens = np.empty(0, np.uint32)
-        self._pending: list[Tokens] = []
-        self._pending_size = 0
-        self._overflow = False
-
-    def add(self, tokens: NDArray[np.int64]) -> None:
-        """Count in tokens, in any order and number; `NO_TOKEN` is skipped."""
-        if self._overflow:
-            return
-        unique = np.unique(tokens[tokens != NO_TOKEN].astype(np.uint32))
-        self._pending.append(unique)
-        self._pending_size += len(unique)
-        # Merging when the pending ones are as many as the merged keeps the total work at O(n log n).
-        if self._pending_size > max(len(self._sorted), 1 << 16):
-            self._merge()
-
-    @property
-    def tokens(self) -> Tokens | None:
-        """Sorted distinct tokens, or None when there are more than the limit."""
-        self._merge()
-        return None if self._overflow else self._sorted
-
-    def _merge(self) -> None:
-        if self._pending:
-            self._sorted = np.unique(np.concatenate([self._sorted, *self._pending]))
-            self._pending, self._pending_size = [], 0
-        if len(self._sorted) > self._limit:
-            self._overflow = True
-            self._sorted = np.empty(0, np.uint32)
+from distdnas_hpc.config import Data
+from distdnas_hpc.data.counting import Run, merge_runs
+from distdnas_hpc.data.token_table import Table, Tokens, hash_into, look_up, new_table, number
 
 
 @dataclass(frozen=True)
@@ -65,16 +28,15 @@ class ExactIds:
         """Rows of the embedding table, id 0 included."""
         return len(self.tokens) + 1
 
-    def encode(self, tokens: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Map tokens (n,) to ids (n,), 0 to rows - 1."""
-        if len(self.tokens) == 0:
-            return np.zeros(len(tokens), np.int32)
-        # Looking up the distinct tokens in order is several times faster: neighbours share the cache lines of the map.
-        distinct, back = np.unique(tokens, return_inverse=True)
-        place = np.searchsorted(self.tokens, distinct.clip(min=0).astype(np.uint32)).clip(max=len(self.tokens) - 1)
-        ids = np.where(self.tokens[place] == distinct, place + 1, 0).astype(np.int32)
-        encoded: NDArray[np.int32] = ids[back]
-        return encoded
+    def encode(self, tokens: Tokens, ids: NDArray[np.int32]) -> None:
+        """Write the ids of tokens (n,) into ids (n,), 0 to rows - 1; 0 for tokens that are not known."""
+        look_up(tokens, self._table, ids)
+
+    @cached_property
+    def _table(self) -> Table:
+        table = new_table(len(self.tokens), columns=2)
+        number(self.tokens, table)
+        return table
 
 
 @dataclass(frozen=True)
@@ -88,19 +50,52 @@ class HashedIds:
 
     rows: int
 
-    def encode(self, tokens: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Map tokens (n,) to ids (n,), 0 to rows - 1; equal on every machine."""
-        ids = mix(tokens.astype(np.uint32)) % np.uint32(self.rows - 1) + np.uint32(1)
-        encoded: NDArray[np.int32] = np.where(tokens == NO_TOKEN, 0, ids).astype(np.int32)
-        return encoded
-
-
-def mix(x: Tokens) -> Tokens:
-    """Scramble 32-bit numbers one to one: the finaliser of MurmurHash3 (Appleby, public domain)."""
-    u32 = np.uint32
-    x = (x ^ (x >> u32(16))) * u32(0x85EBCA6B)
-    x = (x ^ (x >> u32(13))) * u32(0xC2B2AE35)
-    return x ^ (x >> u32(16))
+    def encode(self, tokens: Tokens, ids: NDArray[np.int32]) -> None:
+        """Write the ids of tokens (n,) into ids (n,), 0 to rows - 1; equal on every machine."""
+        hash_into(tokens, self.rows, ids)
 
 
 IdMap = ExactIds | HashedIds
+
+
+def choose_ids(runs: Sequence[Run], data: Data) -> tuple[IdMap, int]:
+    """Decide which tokens of a column get an id of their own.
+
+    These are the tokens seen at least `data.min_count` times. Where they are more than fit below `data.max_rows`, the
+    most frequent ones are kept (those with the smallest tokens among equally frequent ones), or all tokens are hashed,
+    seldom seen ones too, as `data.overflow` says. Memory is bounded by MERGED_TOKENS and `max_rows`, whatever the runs.
+
+    Parameters
+    ----------
+    runs : what `DistinctTokens` handed over for this column on the training days.
+
+    Returns
+    -------
+    The map, and the number of tokens that it drops: seen on the training days, yet without an id.
+    """
+    limit = data.max_rows - 1
+    kept: list[Run] = []
+    size = seen = 0
+    for tokens, counts in merge_runs(runs):
+        seen += len(tokens)
+        often = counts >= data.min_count
+        kept.append(Run(tokens[often], counts[often]))
+        size += len(kept[-1].tokens)
+        if size > limit and data.overflow == "hash":
+            return HashedIds(data.max_rows), 0
+        if size > 2 * limit:  # so seldom that choosing costs little
+            kept = [_most_frequent(kept, limit)]
+            size = limit
+    tokens = _most_frequent(kept, limit).tokens
+    return ExactIds(tokens), seen - len(tokens)
+
+
+def _most_frequent(runs: Sequence[Run], limit: int) -> Run:
+    """Return at most `limit` tokens of runs that follow each other, in their order."""
+    tokens = np.concatenate([run.tokens for run in runs])
+    counts = np.concatenate([run.counts for run in runs])
+    if len(tokens) <= limit:
+        return Run(tokens, counts)
+    # Stable, so that of equally frequent tokens the smaller comes first.
+    best = np.sort(np.argsort(-counts, kind="stable")[:limit])
+    return Run(tokens[best], counts[best])

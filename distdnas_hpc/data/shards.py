@@ -8,6 +8,7 @@ from pathlib import Path
 
 import h5py
 import hdf5plugin
+import numpy as np
 from numpy.typing import DTypeLike
 
 from distdnas_hpc.data.rows import Rows
@@ -16,6 +17,9 @@ from distdnas_hpc.storage import atomic_write
 
 CHUNK_ROWS = 16_384
 """Rows of an HDF5 chunk, the unit of reading and unpacking."""
+
+_STEP_ROWS = 64 * CHUNK_ROWS
+"""Rows by which a shard grows while it is written."""
 
 _COMPRESSION = hdf5plugin.Blosc2(cname="lz4", clevel=5, filters=hdf5plugin.Blosc2.BITSHUFFLE)
 _CACHE_BYTES = 8 << 20
@@ -35,9 +39,10 @@ class ShardWriter:
     """Appends rows to a new file; comes from `create_shard`."""
 
     def __init__(self, file: h5py.File, dense: int, sparse: int, sparse_dtype: DTypeLike) -> None:
-        self._file = file
         self.rows = 0
-        for name, width, dtype in (("label", (), "u1"), ("dense", (dense,), "i4"), ("sparse", (sparse,), sparse_dtype)):
+        self._room = 0
+        columns = (("label", (), "u1"), ("dense", (dense,), "i4"), ("sparse", (sparse,), sparse_dtype))
+        self._columns = [
             file.create_dataset(
                 name,
                 shape=(0, *width),
@@ -46,14 +51,27 @@ class ShardWriter:
                 dtype=dtype,
                 compression=_COMPRESSION,
             )
+            for name, width, dtype in columns
+        ]
 
     def append(self, rows: Rows) -> None:
         """Write rows behind those that are there."""
         end = self.rows + len(rows.label)
-        for name, values in rows._asdict().items():
-            self._file[name].resize(end, axis=0)
-            self._file[name][self.rows : end] = values
+        if end > self._room:
+            # Each resize makes HDF5 pack the unfinished chunk, and unpack it again to go on with it: so they are few.
+            self._resize(-(-end // _STEP_ROWS) * _STEP_ROWS)
+        for column, values in zip(self._columns, rows, strict=True):
+            column[self.rows : end] = values
         self.rows = end
+
+    def finish(self) -> None:
+        """Give back the room that is left; nothing is appended any more."""
+        self._resize(self.rows)
+
+    def _resize(self, rows: int) -> None:
+        for column in self._columns:
+            column.resize(rows, axis=0)
+        self._room = rows
 
 
 @contextmanager
@@ -66,7 +84,9 @@ def create_shard(path: Path, dense: int, sparse: int, sparse_dtype: DTypeLike = 
     sparse_dtype : 'i4' for ids, 'i8' for tokens.
     """
     with create_hdf5(path) as file:
-        yield ShardWriter(file, dense, sparse, sparse_dtype)
+        writer = ShardWriter(file, dense, sparse, sparse_dtype)
+        yield writer
+        writer.finish()
 
 
 class Shard:
@@ -79,8 +99,25 @@ class Shard:
 
     def read(self, start: int, stop: int) -> Rows:
         """Read rows `start` to `stop` (excluded; at most the last); a UserError if they are damaged."""
+        rows = self.allocate(len(range(self.rows)[start:stop]))
+        self.read_into(rows, start)
+        return rows
+
+    def allocate(self, n: int) -> Rows:
+        """Make room for `n` rows of this shard's columns."""
+        return Rows(*(np.empty((n, *column.shape[1:]), column.dtype) for column in self._columns))
+
+    def read_into(self, rows: Rows, start: int) -> None:
+        """Fill `rows`, contiguous arrays, with as many rows from `start`; a UserError if they are damaged.
+
+        Other threads run meanwhile: HDF5 unpacks without the GIL.
+        """
+        n = len(rows.label)
+        if n == 0:
+            return
         try:
-            return Rows(*(column[start:stop] for column in self._columns))
+            for column, values in zip(self._columns, rows, strict=True):
+                column.read_direct(values, np.s_[start : start + n])
         except OSError as error:
             raise _damaged(self._path, error) from None
 

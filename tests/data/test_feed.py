@@ -1,17 +1,25 @@
 """Batches: every row once, in order or permuted, normalised by the training days."""
 
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distdnas_hpc.data import feed as module
+from distdnas_hpc.data import feed as feed_module
+from distdnas_hpc.data import shards as shards_module
+from distdnas_hpc.data import shuffle as shuffle_module
 from distdnas_hpc.data.feed import Batch, Feed
-from distdnas_hpc.data.manifest import Manifest
+from distdnas_hpc.data.manifest import Day, Manifest
 from distdnas_hpc.data.prepare import encode_day, merge_days, parse_day, write_manifest
-from distdnas_hpc.data.rows import MISSING
-from distdnas_hpc.data.shards import create_shard, open_shard
+from distdnas_hpc.data.rows import MISSING, Rows
+from distdnas_hpc.data.shards import ShardInfo, create_shard, open_shard
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.progress import Progress
 from tests.data.click_logs import joined, small_data, small_text
@@ -38,8 +46,9 @@ def manifest(tmp_path_factory):
 @pytest.fixture
 def small_buffer(monkeypatch):
     """Chunks of 16 rows, three to a buffer: day 2 is seven buffers."""
-    monkeypatch.setattr(module, "CHUNK_ROWS", 16)
-    monkeypatch.setattr(module, "BUFFER_CHUNKS", 3)
+    monkeypatch.setattr(shards_module, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(shuffle_module, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(shuffle_module, "BUFFER_CHUNKS", 3)
 
 
 def stored(manifest, day=2):
@@ -132,16 +141,6 @@ def test_a_day_within_the_buffer_is_permuted_fully(manifest):
     assert 75 < place.std() < 98
 
 
-def test_a_longer_day_is_shuffled_by_chunks_and_within_the_buffer(manifest, small_buffer):
-    rows = rows_of(manifest, 5)
-    first_buffer = rows[:48]
-    # Shards of 130 rows have chunks from 0, 16, …, 128 (2 rows), 130, …: a chunk is shard and place in the shard.
-    chunks = {(r // 130, r % 130 // 16) for r in first_buffer}
-    assert len(chunks) in (3, 4)
-    assert sorted(first_buffer) != sorted(rows_of(manifest, 6)[:48]), "chunks come in another order"
-    assert (np.diff(first_buffer) != 1).mean() > 0.8, "rows are mixed within the buffer"
-
-
 def test_batches_go_to_a_device(manifest):
     batch = next(iter(Feed(manifest, 2, 8)))
     assert {tensor.device.type for tensor in batch.to(torch.device("meta"))} == {"meta"}
@@ -173,3 +172,159 @@ def test_a_shard_of_other_rows_is_named(manifest, tmp_path):
         pass
     with pytest.raises(UserError, match=r"shard_0002.h5 has 0 rows but the manifest says 40; prepare the data again"):
         next(iter(Feed(copy, 2, 8)))
+
+
+DAYS = {"one shard": [300], "three": [130, 130, 40], "small ones": [1, 50, 16, 33, 2], "one row": [1]}
+
+
+def write_manifest_of(folder, sizes) -> Manifest:
+    """Write a day of shards of any rows, chunks of 16 on disk too."""
+    rng = np.random.default_rng(len(sizes))
+    (folder / "day_01").mkdir()
+    infos = []
+    for i, n in enumerate(sizes):
+        info = ShardInfo(f"day_01/shard_{i:04d}.h5", n, "")
+        with create_shard(folder / info.name, 2, 3) as shard:
+            shard.append(
+                Rows(
+                    rng.integers(0, 2, n, np.uint8),
+                    rng.integers(0, 2**20, (n, 2), np.int32),
+                    rng.integers(0, 2**31, (n, 3), np.int32),
+                )
+            )
+        infos.append(info)
+    return Manifest(
+        folder=folder,
+        days={1: Day(rows=sum(sizes), clicks=0, shards=tuple(infos))},
+        table_sizes=(2**31,) * 3,
+        dense_mean=(0.5, 1.0),
+        dense_std=(2.0, 3.0),
+        dense_columns=("I1", "I2"),
+        sparse_columns=("C1", "C2", "C3"),
+    )
+
+
+@pytest.fixture(params=DAYS.values(), ids=DAYS)
+def any_day(request, tmp_path, small_buffer):
+    return write_manifest_of(tmp_path, request.param)
+
+
+def assert_same_batches(found, expected) -> None:
+    found, expected = list(found), list(expected)
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected):
+        assert all(torch.equal(x, y) for x, y in zip(a, b))
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize("batch_size", [5, 48, 1000])
+def test_a_pass_resumes_exactly_at_every_batch(any_day, seed, batch_size):
+    feed = Feed(any_day, 1, batch_size, shuffle_seed=seed)
+    expected = list(feed)
+    for first in range(len(feed) + 1):
+        assert_same_batches(feed.batches(first), expected[first:])
+
+
+@pytest.mark.parametrize("first", [-1, 6])
+def test_a_pass_that_starts_beyond_the_day_is_refused(manifest, first):
+    with pytest.raises(ValueError, match=f"first batch {first} of a day of 5"):
+        Feed(manifest, 2, 64).batches(first)
+
+
+@pytest.mark.parametrize("alive", [1, 2, 9])
+def test_batches_do_not_depend_on_how_many_are_made_ahead(manifest, small_buffer, monkeypatch, alive):
+    feed = Feed(manifest, 2, 32, shuffle_seed=5)
+    expected = list(feed)
+    monkeypatch.setattr(feed_module, "BATCHES_ALIVE", alive)
+    assert_same_batches(feed, expected)
+
+
+def test_batches_taken_in_turn_are_two_parts_of_the_day(manifest, small_buffer):
+    """What a bilevel search does: the first of a pair for w, the second for A and B."""
+    batches = iter(Feed(manifest, 2, 30, shuffle_seed=5))
+    w, ab = (whole(part).dense[:, 0].tolist() for part in zip(*zip(batches, batches)))
+    assert (len(w), len(ab), len({*w, *ab})) == (150, 150, ROWS)
+
+
+def test_two_passes_at_a_time_do_not_disturb_each_other(manifest, small_buffer):
+    feed = Feed(manifest, 2, 32, shuffle_seed=5)
+    a, b = zip(*zip(feed, feed))
+    assert_same_batches(a, feed)
+    assert_same_batches(b, feed)
+
+
+def traces(folder) -> tuple[int, int]:
+    """Threads of feeds, and files below a folder that are open in this process."""
+    files = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return sum(t.name == "prefetch" for t in threading.enumerate()), sum(folder in path.parents for path in files)
+
+
+def test_a_pass_that_is_left_early_leaves_no_thread_and_no_open_file(tmp_path, small_buffer):
+    day = write_manifest_of(tmp_path, [100, 200, 100])
+    batches = Feed(day, 1, 7, shuffle_seed=5).batches()
+    next(batches)
+    assert traces(tmp_path) == (2, 3)
+    batches.close()
+    assert traces(tmp_path) == (0, 0)
+    for _ in Feed(day, 1, 7):
+        break
+    assert traces(tmp_path) == (0, 0)
+
+
+def test_damage_is_told_where_it_is_reached(tmp_path, small_buffer):
+    day = write_manifest_of(tmp_path, [64, 64])
+    path = tmp_path / day.days[1].shards[1].name
+    with h5py.File(path) as file:
+        offset = file["dense"].id.get_chunk_info_by_coord((16, 0)).byte_offset
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 64)
+    taken = []
+    with pytest.raises(UserError, match=rf"{path} can't be read .*; prepare the data again"):
+        for batch in Feed(day, 1, 16):
+            taken.append(batch)
+    assert len(taken) == 5, "64 rows of the first shard and the first 16 of the second"
+    assert traces(tmp_path) == (0, 0)
+
+
+MEMORY = """if True:
+    import re
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from distdnas_hpc.data import shuffle
+    from distdnas_hpc.data.feed import Feed
+    from distdnas_hpc.data.manifest import Day, Manifest
+    from distdnas_hpc.data.rows import Rows
+    from distdnas_hpc.data.shards import ShardInfo, create_shard
+
+    folder, piece = Path(sys.argv[1]), 16_384
+    rows = Rows(np.ones(piece, "u1"), np.ones((piece, 13), "i4"), np.ones((piece, 26), "i4"))
+    with create_shard(folder / "day.h5", 13, 26) as shard:
+        for _ in range(16):
+            shard.append(rows)
+    info = ShardInfo("day.h5", shard.rows, "")
+    days = {times: Day(times * shard.rows, 0, times * (info,)) for times in (1, 10)}
+    columns = tuple(map(str, range(39)))
+    manifest = Manifest(folder, days, (2,) * 26, (0.0,) * 13, (1.0,) * 13, columns[:13], columns[13:])
+    shuffle.BUFFER_CHUNKS = 8
+    for day in days:
+        for batch in Feed(manifest, day, 8192, shuffle_seed=5):
+            pass
+        # Not ru_maxrss, which starts with the memory of the process that started this one.
+        print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_day(tmp_path):
+    """Days of 262,144 and 2,621,440 rows, 41 and 412 MB unpacked, through two buffers of 131,072 rows, 41 MB."""
+    short, long = map(float, subprocess.check_output([sys.executable, "-c", MEMORY, tmp_path], text=True).split())
+    assert long - short < 60
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_batches_for_a_gpu_are_pinned_and_arrive_as_they_are(manifest):
+    for batch in Feed(manifest, 2, 64, shuffle_seed=5):
+        assert all(tensor.is_pinned() for tensor in batch)
+        assert all(torch.equal(a.cpu(), b) for a, b in zip(batch.to(torch.device("cuda")), batch))

@@ -9,6 +9,7 @@ import signal
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -16,8 +17,8 @@ import pytest
 import yaml
 
 from distdnas_hpc.config import Data
+from distdnas_hpc.data import counting, tsv
 from distdnas_hpc.data import prepare as module
-from distdnas_hpc.data import tsv
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.data.prepare import check_raw, encode_day, merge_days, parse_day, write_manifest
 from distdnas_hpc.data.rows import MISSING, NO_TOKEN, Rows
@@ -123,7 +124,7 @@ def test_counts_are_those_of_the_rows(real):
     for day in range(1, 7):
         clicks = int(slow_real_day(day).label.sum())
         size = sum(map(len, text[(day - 1) * 1200 : day * 1200]))
-        assert told["parse"][day] == {"rows": 1200, "clicks": clicks, "bytes": size}
+        assert told["parse"][day] == {"rows": 1200, "clicks": clicks, "bytes": size, "rejected": 0}
         assert (told["encode"][day]["rows"], told["encode"][day]["clicks"]) == (1200, clicks)
     assert told["manifest"] == {"days": 6, "rows": 7200, "clicks": 1549}
 
@@ -190,6 +191,29 @@ def test_the_cap_counts_id_0_across_days(tmp_path, cap, hashed):
     assert told == {"table_sizes": [4, cap, 41], "overflowing": hashed}
 
 
+def test_frequent_tokens_are_kept_and_the_others_are_unseen(tmp_path):
+    told = prepare(real_data(max_rows=200, overflow="frequent", min_count=3), tmp_path)
+    assert told["merge"]["overflowing"] == []
+    days = joined(slow_real_day(day) for day in TRAINING_DAYS)
+    expected = slow_real_day(6)
+    found = read_shards(tmp_path / "prepared", told["encode"][6]["shards"])
+    for j, column in enumerate(days.sparse.T):
+        counts = Counter(column[column != NO_TOKEN].tolist())
+        often = [token for token in counts if counts[token] >= 3]
+        kept = sorted(sorted(often, key=lambda token: (-counts[token], token))[:199])
+        assert told["merge"]["table_sizes"][j] == len(kept) + 1
+        dictionary = {token: i for i, token in enumerate(kept, start=1)}
+        assert found.sparse[:, j].tolist() == [dictionary.get(token, 0) for token in expected.sparse[:, j].tolist()]
+        described = yaml.safe_load((tmp_path / "prepared/manifest.yaml").read_text())["sparse"][f"C{j + 1}"]
+        assert described == {"rows": len(kept) + 1, "hashed": False, "dropped": len(counts) - len(kept)}
+
+
+def test_spilled_runs_change_nothing(real, tmp_path, monkeypatch):
+    monkeypatch.setattr(counting, "RUN_TOKENS", 100)
+    prepare(real_data(shard_rows=500), tmp_path)
+    assert files(tmp_path / "prepared") == files(real[0])
+
+
 def test_a_second_run_gives_the_same_files(real, tmp_path):
     prepare(real_data(shard_rows=500), tmp_path)
     assert files(tmp_path / "prepared") == files(real[0])
@@ -254,17 +278,83 @@ def test_a_kill_leaves_nothing_half_written_and_the_step_can_be_run_again(tmp_pa
 
     in_a_process_that_dies(lambda: parse_day(data, 1, parsed, Killed(moment)))
     assert visible(parsed) == []
+    assert list(parsed.glob(".*.tmp")), "what was under way"
     parse_day(data, 1, parsed, SILENT)
+    assert not list(parsed.glob(".*"))
     merge_days(data, [1], {1: parsed}, prepared)
 
     in_a_process_that_dies(lambda: encode_day(data, 1, parsed, prepared, Killed(moment + 3)))
     assert visible(day) == ["shard_0000.h5"]
     encoded = encode_day(data, 1, parsed, prepared, SILENT)
     assert visible(day) == ["shard_0000.h5", "shard_0001.h5"]
+    assert not list(day.glob(".*"))
     with pytest.raises(UserError, match="prepare the data first"):
         Manifest.load(prepared)
     write_manifest(data, {1: encoded}, prepared)
     assert Manifest.load(prepared, data).days[1].rows == 100
+
+
+def test_finished_shards_are_kept_and_damaged_ones_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "READ_ROWS", 20)
+    (tmp_path / "day_0").write_text(small_text(100))
+    data = small_data(tmp_path, shard_rows=30)
+    parsed, prepared, day = tmp_path / "parsed", tmp_path / "prepared", tmp_path / "prepared/day_01"
+    parse_day(data, 1, parsed, SILENT)
+    merge_days(data, [1], {1: parsed}, prepared)
+    whole = encode_day(data, 1, parsed, prepared, SILENT)
+    expected = files(day)
+    assert visible(day) == [f"shard_000{i}.h5" for i in range(4)] == sorted(expected)
+
+    def changed() -> dict[str, int]:
+        return {name: (day / name).stat().st_mtime_ns for name in visible(day)}
+
+    for damage, kept in (
+        (lambda: None, 3),
+        (lambda: (day / "shard_0001.h5").write_bytes(b"damaged"), 1),
+        (lambda: (day / "shard_0000.h5").unlink(), 0),
+    ):
+        shutil.rmtree(day)
+        in_a_process_that_dies(lambda: encode_day(data, 1, parsed, prepared, Killed(7)))  # in the last shard
+        assert [path for path in day.iterdir() if path.name.endswith(".tmp")], "the unfinished shard"
+        damage()
+        before = changed()
+        assert encode_day(data, 1, parsed, prepared, SILENT) == whole
+        assert files(day) == expected, "nor are hidden files left"
+        after = changed()
+        assert [name for name in before if before[name] == after[name]][:kept] == sorted(before)[:kept]
+
+
+def test_shards_of_other_ids_are_not_kept(tmp_path, monkeypatch):
+    for day in (0, 1):
+        (tmp_path / f"day_{day}").write_text(small_text(100, first=100 * day))
+    data = small_data(tmp_path, days=2, shard_rows=30)
+    parsed, prepared = {day: tmp_path / f"parsed_{day}" for day in (1, 2)}, tmp_path / "prepared"
+    for day in (1, 2):
+        parse_day(data, day, parsed[day], SILENT)
+    merge_days(data, [1], parsed, prepared)
+    in_a_process_that_dies(lambda: encode_day(data, 1, parsed[1], prepared, Killed(3)))
+    merge_days(data, [1, 2], parsed, prepared)
+    resumed = encode_day(data, 1, parsed[1], prepared, SILENT)
+    shutil.rmtree(prepared / "day_01")
+    assert encode_day(data, 1, parsed[1], prepared, SILENT) == resumed
+
+
+def test_rejected_rows_are_counted_and_the_first_hundred_listed(tmp_path):
+    lines = small_text(500).splitlines(keepends=True)
+    lines[::4] = [f"{i}\tfaulty\n" for i in range(125)]
+    (tmp_path / "day_0").write_text("".join(lines))
+    data = small_data(tmp_path, on_bad_row="skip")
+    told = parse_day(data, 1, tmp_path / "parsed", SILENT)
+    assert (told["rows"], told["rejected"]) == (375, 125)
+    header, *listed = (tmp_path / "parsed/rejected.tsv").read_text().splitlines()
+    assert header == "file\tline\treason\ttext"
+    assert len(listed) == 100
+    path, line, reason, text = listed[1].split("\t", 3)
+    assert (path, line, text) == (f"{tmp_path}/day_0", "5", "1\tfaulty")
+    assert "2 fields" in reason
+    (tmp_path / "day_0").write_text(small_text(10))
+    parse_day(data, 1, tmp_path / "parsed", SILENT)
+    assert not (tmp_path / "parsed/rejected.tsv").exists()
 
 
 def test_an_earlier_step_that_is_missing_is_named(tmp_path):

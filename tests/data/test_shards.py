@@ -60,6 +60,18 @@ def test_parts_across_real_chunks_come_back(tmp_path):
     assert_equal(read(write(tmp_path / "a.h5", *parts)), joined(parts))
 
 
+def test_rows_are_read_into_a_part_of_larger_arrays(tmp_path):
+    with open_shard(write(tmp_path / "a.h5", some_rows(50))) as shard:
+        larger = shard.allocate(30)
+        for column in larger:
+            column.fill(77)
+        shard.read_into(Rows(*(column[5:25] for column in larger)), 10)
+    assert_equal(Rows(*(column[5:25] for column in larger)), Rows(*(column[10:30] for column in some_rows(50))))
+    for column in larger:
+        assert (column[:5] == 77).all()
+        assert (column[25:] == 77).all()
+
+
 def test_tokens_need_more_than_32_bits(tmp_path):
     rows = some_rows(3)._replace(sparse=np.array([[-1, 0, 2**32 - 1]] * 3, np.int64))
     assert_equal(read(write(tmp_path / "a.h5", rows, sparse_dtype="i8")), rows)

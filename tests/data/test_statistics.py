@@ -6,7 +6,7 @@ import statistics
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distdnas_hpc.data.rows import MISSING
@@ -15,6 +15,7 @@ from tests.data.click_logs import slow_transform
 
 value = st.just(MISSING) | st.integers(1 - 2**31, 2**31 - 1) | st.integers(-3, 100)
 table = st.lists(st.tuples(value, value), max_size=30)
+patient = settings(deadline=None)  # the first example waits for the compiler
 
 
 def of(rows) -> DenseStatistics:
@@ -33,6 +34,7 @@ def test_transform_is_odd_and_logarithmic():
     assert transform(np.array([3], np.float32)).dtype == np.float32
 
 
+@patient
 @given(table)
 def test_moments_are_those_of_the_present_values(rows):
     found = of(rows)
@@ -45,6 +47,7 @@ def test_moments_are_those_of_the_present_values(rows):
             assert (found.minimum[j], found.maximum[j]) == pytest.approx((min(values), max(values)))
 
 
+@patient
 @given(st.lists(table, min_size=1, max_size=5))
 def test_merged_parts_are_the_whole(parts):
     assert_close(merge_all(of(rows) for rows in parts), of([row for rows in parts for row in rows]))
@@ -73,6 +76,7 @@ def test_a_constant_column_keeps_std_one_through_many_merges():
     assert merge_all(parts).std.tolist() == [1, 1]
 
 
+@patient
 @given(table)
 def test_yaml_keeps_every_bit(rows):
     before = of(rows)
@@ -80,3 +84,15 @@ def test_yaml_keeps_every_bit(rows):
     for name, values in vars(before).items():
         assert getattr(after, name).tolist() == values.tolist()
         assert getattr(after, name).dtype == values.dtype
+
+
+def test_description_has_what_a_reader_asks_for():
+    described = of([(3, 0), (7, MISSING), (MISSING, MISSING), (15, MISSING)]).describe(["a", "b"])
+    logs = [math.log(4), math.log(8), math.log(16)]
+    assert described["a"]["count"] == 3
+    assert described["a"]["missing_share"] == 0.25
+    assert described["a"]["mean"] == pytest.approx(statistics.fmean(logs))
+    assert described["a"]["variance"] == pytest.approx(statistics.pvariance(logs))
+    assert (described["a"]["minimum"], described["a"]["maximum"]) == pytest.approx((logs[0], logs[2]))
+    assert described["b"]["missing_share"] == 0.75
+    assert of([]).describe(["a", "b"])["a"]["missing_share"] == 0

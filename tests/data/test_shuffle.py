@@ -1,0 +1,117 @@
+"""The order of a day's rows: a permutation, by chunks and within buffers, that can be entered anywhere."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distdnas_hpc.data import shards as shards_module
+from distdnas_hpc.data import shuffle as module
+from distdnas_hpc.data.rows import Rows
+from distdnas_hpc.data.shards import create_shard, open_shard
+from distdnas_hpc.data.shuffle import read_in_order
+from distdnas_hpc.errors import UserError
+
+CHUNK, BUFFER = 16, 48
+
+
+@pytest.fixture(autouse=True)
+def small_buffer():
+    """Chunks of 16 rows, on disk too, three to a buffer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards_module, "CHUNK_ROWS", CHUNK)
+        patch.setattr(module, "CHUNK_ROWS", CHUNK)
+        patch.setattr(module, "BUFFER_CHUNKS", BUFFER // CHUNK)
+        yield
+
+
+def write_shards(folder: Path, sizes: list[int]) -> list[Path]:
+    """Write shards; every column holds the number of the row in the day."""
+    paths, first = [], 0
+    for i, size in enumerate(sizes):
+        number = np.arange(first, first + size)
+        paths.append(folder / f"shard_{i}.h5")
+        with create_shard(paths[-1], 1, 2) as shard:
+            shard.append(
+                Rows(number.astype("u1"), number[:, None].astype("i4"), np.stack([number] * 2, 1).astype("i4"))
+            )
+        first += size
+    return paths
+
+
+def read(paths: list[Path], seed: int | None, first_row: int = 0) -> list[int]:
+    """Numbers of the rows in their order."""
+    found: list[int] = []
+    with ExitStack() as stack:
+        for rows, order in read_in_order([stack.enter_context(open_shard(path)) for path in paths], seed, first_row):
+            number = rows.dense[order, 0]
+            assert (rows.label[order] == number.astype("u1")).all()
+            assert (rows.sparse[order] == number[:, None]).all()
+            found += number.tolist()
+    return found
+
+
+sizes = st.lists(st.integers(1, 100), min_size=1, max_size=4)
+
+
+@given(sizes, st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=25)
+def test_every_row_comes_once_whatever_the_seed_and_in_file_order_without(tmp_path_factory, sizes, seed):
+    paths = write_shards(tmp_path_factory.mktemp("any"), sizes)
+    assert sorted(read(paths, seed)) == read(paths, None) == list(range(sum(sizes)))
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [1], [16], [17, 15], [60, 60, 20], [1, 2, 3], [100]])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_the_order_can_be_entered_at_every_row(tmp_path, sizes, seed):
+    paths = write_shards(tmp_path, sizes)
+    whole = read(paths, seed)
+    for first in range(sum(sizes) + 1):
+        assert read(paths, seed, first) == whole[first:]
+
+
+def test_the_seed_decides_the_order(tmp_path):
+    paths = write_shards(tmp_path, [130, 130])
+    assert read(paths, 5) == read(paths, 5)
+    assert read(paths, 5) != read(paths, 6)
+
+
+def test_a_buffer_mixes_rows_of_chunks_from_anywhere_in_the_day(tmp_path):
+    paths = write_shards(tmp_path, [160] * 6)  # 60 whole chunks
+    buffers = np.array(read(paths, 5)).reshape(-1, BUFFER)
+    chunks = [sorted(set(rows // CHUNK)) for rows in buffers]
+    assert all(len(numbers) == 3 for numbers in chunks)
+    assert sorted(np.ravel(chunks)) == list(range(60))
+    assert sum(max(numbers) - min(numbers) > 10 for numbers in chunks) > 15, "chunks of a buffer lie far apart"
+    for rows in buffers:
+        assert (np.diff(rows) == 1).mean() < 0.2, "rows are mixed within the buffer"
+
+
+def test_buffers_are_mixed_differently(tmp_path):
+    places = [np.argsort(rows).tolist() for rows in np.array(read(write_shards(tmp_path, [96]), 5)).reshape(-1, BUFFER)]
+    assert places[0] != places[1]
+
+
+def break_chunk(path: Path, first_row: int) -> None:
+    """Overwrite the stored ids of the chunk that starts with a row of the shard."""
+    with h5py.File(path) as file:
+        offset = file["sparse"].id.get_chunk_info_by_coord((first_row, 0)).byte_offset
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 64)
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_nothing_is_read_that_came_before(tmp_path, seed):
+    paths = write_shards(tmp_path, [64, 64])
+    order = read(paths, seed)
+    done = BUFFER if seed is not None else CHUNK  # the first buffer
+    damaged = order[0] // CHUNK * CHUNK
+    break_chunk(paths[damaged // 64], damaged % 64)
+    assert read(paths, seed, done) == order[done:]
+    with pytest.raises(UserError, match=rf"{paths[damaged // 64]} can't be read .*; prepare the data again"):
+        read(paths, seed, done - 1)
