@@ -42,7 +42,7 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
     Raises
     ------
     UserError : faulty raw data, a run folder of another config or with tasks at work, Slurm refuses; nothing is begun.
-    UnfinishedError : a stage did not finish.
+    UnfinishedError : a stage did not finish, or the user stopped while jobs were submitted, which cancels them.
     KeyboardInterrupt : stopped by the user; on this machine tasks are stopped first, on Slurm they go on.
     """
     on_slurm = config.cluster.executor == "slurm"
@@ -56,7 +56,10 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
     run = RunFolder.prepare(config)
     stages = choose(config)
     if on_slurm:
-        jobs = slurm.submit(run, stages, pipeline.run_task)  # stopped here, it cancels what it has submitted
+        try:
+            jobs = slurm.submit(run, stages, pipeline.run_task)
+        except KeyboardInterrupt:
+            raise UnfinishedError([]) from None  # it has cancelled what it had submitted
         console.print(f"Submitted {jobs} tasks to Slurm. Look with: distdnas status {run.path}", highlight=False)
         if detach:
             return run

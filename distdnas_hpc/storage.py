@@ -34,6 +34,12 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that a killed writer left in a folder which nobody else writes to now."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink()
+
+
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write `text` to `path` in one visible step."""
     with atomic_write(path, durable=durable) as temporary:

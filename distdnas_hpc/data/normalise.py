@@ -1,20 +1,12 @@
-"""From stored rows to what a model takes, in one pass: pick rows, normalise dense values, widen ids.
-
-f(x) = sign(x)·log(1 + |x|) is computed here rather than by `numpy.log1p`, whose last bits depend on the machine's
-processor and libraries: this one needs only IEEE additions, multiplications and divisions of doubles, so equal data
-give equal batches everywhere, and a compiler can do four of them at a time.
-"""
+"""From stored rows to what a model takes, in one pass: pick rows, normalise dense values, widen ids."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distdnas_hpc.data.compiled import compiled
 from distdnas_hpc.data.rows import MISSING
+from distdnas_hpc.data.transform import transform
 
-_LN2 = 0.6931471805599453
-_ONE = np.uint64(0x3FF0000000000000)  # the bits of 1.0
-_HALF_SQRT = np.uint64(0x3FE6A09E667F3BCD)  # the bits of sqrt(1/2)
-_FRACTION = np.uint64((1 << 52) - 1)
 _BLOCK = 64
 """Rows made at a time: few enough to stay in the first cache, and long enough a stretch for vector instructions."""
 
@@ -23,35 +15,12 @@ _LINE = 16
 
 
 @compiled
-def _log(n: float) -> float:
-    """Return log(n) for a whole number n from 1 to 2³¹, within 4e-15."""
-    # n = 2^e · m with m from sqrt(1/2) to sqrt(2), read off the bits of the double.
-    bits = np.float64(n).view(np.uint64) + (_ONE - _HALF_SQRT)
-    e = np.float64(bits >> np.uint64(52)) - 1023.0
-    m = np.uint64((bits & _FRACTION) + _HALF_SQRT).view(np.float64)
-    # log(m) = 2·artanh(s) with |s| < 0.172: the terms after s^19/19 are below 1e-17.
-    s = (m - 1.0) / (m + 1.0)
-    q = s * s
-    series = 1 / 19
-    series = series * q + 1 / 17
-    series = series * q + 1 / 15
-    series = series * q + 1 / 13
-    series = series * q + 1 / 11
-    series = series * q + 1 / 9
-    series = series * q + 1 / 7
-    series = series * q + 1 / 5
-    series = series * q + 1 / 3
-    return e * _LN2 + 2.0 * (s + s * q * series)
-
-
-@compiled
 def _standardise(
     values: NDArray[np.int32], mean: NDArray[np.float64], scale: NDArray[np.float64], out: NDArray[np.float32]
 ) -> None:
     """Write (f(values) - mean)·scale, elementwise over equally long arrays; 0 where `MISSING`."""
     for i in range(len(values)):
-        x = np.float64(values[i])
-        y = np.float32((np.copysign(_log(1.0 + abs(x)), x) - mean[i]) * scale[i])
+        y = np.float32((transform(values[i]) - mean[i]) * scale[i])
         out[i] = np.float32(0) if values[i] == MISSING else y
 
 

@@ -43,7 +43,7 @@ from distdnas_hpc.data.source import read_all_days, read_day
 from distdnas_hpc.data.statistics import DenseStatistics, merge_all
 from distdnas_hpc.data.tsv import Block
 from distdnas_hpc.progress import Progress
-from distdnas_hpc.storage import read_yaml, write_yaml
+from distdnas_hpc.storage import read_yaml, remove_leftovers, write_yaml
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def parse_day(data: Data, day: int, folder: Path, progress: Progress) -> dict[st
     UserError : as `read_day`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
+    remove_leftovers(folder)
     schema = data.schema_
     rejected = RejectedRows()
     clicks = text_bytes = 0
@@ -133,7 +133,7 @@ def merge_days(
     dict with table_sizes, (sparse,) rows of each embedding table, and overflowing, the names of the hashed columns.
     """
     prepared.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(prepared)
+    remove_leftovers(prepared)
     sparse = {}
     with ExitStack() as stack, create_hdf5(prepared / "ids.h5") as ids_file:
         days = [stack.enter_context(open_hdf5(parsed[day] / "distinct.h5")) for day in training_days]
@@ -287,9 +287,3 @@ def _source(data: Data, parsed: Path, prepared: Path) -> dict[str, Any]:
 def _read_stretches(shard: Shard, start: int, stop: int) -> Iterator[Rows]:
     for first in range(start, stop, READ_ROWS):
         yield shard.read(first, min(first + READ_ROWS, stop))
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove the hidden temporary files of an attempt that was killed."""
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink()

@@ -6,7 +6,7 @@ from typing import Any
 
 from distdnas_hpc.data.shards import ShardInfo, file_sha256
 from distdnas_hpc.errors import UserError
-from distdnas_hpc.storage import read_yaml, write_yaml
+from distdnas_hpc.storage import read_yaml, remove_leftovers, write_yaml
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class EncodingRecord:
 
     def resume(self) -> None:
         """Take over the shards of an interrupted attempt that still have their checksums; remove what it left half."""
-        for leftover in self._folder.glob(".*.tmp"):
-            leftover.unlink()
+        remove_leftovers(self._folder)
         try:
             content = read_yaml(self._path)
         except UserError:  # none, or damaged: begin anew

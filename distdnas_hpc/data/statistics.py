@@ -10,16 +10,9 @@ from numpy.typing import NDArray
 
 from distdnas_hpc.data.compiled import compiled
 from distdnas_hpc.data.rows import MISSING
+from distdnas_hpc.data.transform import transform
 
 Columns = NDArray[np.float64]
-
-_SMALL_LOGARITHMS: Columns = np.log1p(np.arange(4096.0))
-"""log(1 + x) of the counts that nearly all values are: looked up, several times faster than computed."""
-
-
-def transform(values: NDArray[Any]) -> NDArray[Any]:
-    """f(x) = sign(x)·log(1 + |x|), elementwise, in the precision of `values` (floats); tames the tails of counts."""
-    return np.copysign(np.log1p(np.abs(values)), values)
 
 
 @dataclass(frozen=True)
@@ -101,8 +94,7 @@ def _gather(columns: NDArray[np.int32], count: NDArray[np.int64], moments: Colum
         total, lowest, highest = 0.0, np.inf, -np.inf
         for x in columns[j]:
             if x != MISSING:
-                value = _log1p(abs(np.float64(x)))
-                value = value if x >= 0 else -value
+                value = transform(x)
                 values[n] = value
                 n += 1
                 total += value
@@ -113,11 +105,6 @@ def _gather(columns: NDArray[np.int32], count: NDArray[np.int64], moments: Colum
             m2 += (value - mean) ** 2
         count[j] = n
         moments[0, j], moments[1, j], moments[2, j], moments[3, j] = mean, m2, lowest, highest
-
-
-@compiled
-def _log1p(x: float) -> float:
-    return _SMALL_LOGARITHMS[int(x)] if x < len(_SMALL_LOGARITHMS) else np.log1p(x)
 
 
 def merge_all(parts: Iterable[DenseStatistics]) -> DenseStatistics:

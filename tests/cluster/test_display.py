@@ -15,7 +15,7 @@ from rich.console import Console
 from distdnas_hpc.cluster.display import Watch, draw, progress_shown
 from distdnas_hpc.cluster.local import run_inline
 from distdnas_hpc.cluster.status import TaskStatus
-from tests.cluster.small_stages import make_run, plan, stages_of
+from tests.cluster.small_stages import make_run, stages_of
 
 
 def shown(*statuses: TaskStatus, width: int = 120) -> list[str]:
@@ -117,7 +117,6 @@ def test_a_terminal_gets_bars_that_move(tmp_path):
     os.close(master)
     assert "rows/s" in screen
     assert "loss 0.7000" in screen
-    plan(run)
 
 
 def read_until(terminal: int, pattern: str) -> str:

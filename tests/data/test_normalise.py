@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from distdnas_hpc.data.normalise import normalise_rows
 from distdnas_hpc.data.rows import MISSING, Rows
-from distdnas_hpc.data.statistics import transform
 
 
 def batch_of(rows: Rows, order, mean, std) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -52,9 +51,9 @@ def test_f_has_the_same_bits_on_every_machine():
     )
 
 
-def test_f_is_the_transform_of_the_statistics():
-    values = np.random.default_rng(1).integers(1 - 2**31, 2**31, 5000)
-    np.testing.assert_allclose(f(values), transform(values.astype(float)), rtol=1e-7)
+def by_numpy(values: np.ndarray) -> np.ndarray:
+    """f(x) of floats, up to the last bits."""
+    return np.copysign(np.log1p(np.abs(values)), values)
 
 
 @st.composite
@@ -78,7 +77,7 @@ def test_rows_are_picked_in_any_order_and_standardised(rows_and_order):
     label, dense, sparse = batch_of(rows, order, mean, std)
     assert label.tolist() == rows.label[order].tolist()
     assert sparse.tolist() == rows.sparse[order].tolist()
-    expected = np.where(rows.dense == MISSING, 0, (transform(rows.dense.astype(float)) - mean) / std)[order]
+    expected = np.where(rows.dense == MISSING, 0, (by_numpy(rows.dense.astype(float)) - mean) / std)[order]
     np.testing.assert_allclose(dense, expected, rtol=1e-6, atol=1e-7)
     assert (dense[rows.dense[order] == MISSING] == 0).all()
 

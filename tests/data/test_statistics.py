@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distdnas_hpc.data.rows import MISSING
-from distdnas_hpc.data.statistics import DenseStatistics, merge_all, transform
+from distdnas_hpc.data.statistics import DenseStatistics, merge_all
 from tests.data.click_logs import slow_transform
 
 value = st.just(MISSING) | st.integers(1 - 2**31, 2**31 - 1) | st.integers(-3, 100)
@@ -25,13 +25,6 @@ def of(rows) -> DenseStatistics:
 def assert_close(a: DenseStatistics, b: DenseStatistics) -> None:
     for name, values in vars(a).items():
         assert getattr(b, name) == pytest.approx(values, rel=1e-9, abs=1e-9), name
-
-
-def test_transform_is_odd_and_logarithmic():
-    assert transform(np.array([0.0, 1.0, -1.0, 100.0, -100.0])).tolist() == pytest.approx(
-        [0, math.log(2), -math.log(2), math.log(101), -math.log(101)]
-    )
-    assert transform(np.array([3], np.float32)).dtype == np.float32
 
 
 @patient

@@ -26,6 +26,7 @@ from distdnas_hpc.storage import read_yaml
 from tests.prepared import SILENT, prepare, write_day
 
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("one_thread")
 ROWS = 500
 STEPS = 7  # pairs of batches of 34 rows: 15 batches, the last a rest of 24 rows without a partner
 
@@ -41,14 +42,6 @@ def make_config(folder: Path, **search) -> Config:
             "train": {"days": 1, "test_day": 2, "warmup_days": 0},
         }
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

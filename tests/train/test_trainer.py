@@ -26,6 +26,7 @@ from tests.prepared import SILENT, prepare, write_day
 
 ROWS = 500  # a day
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def prepared(folder: Path, **changes) -> tuple[Config, Manifest]:
@@ -42,14 +43,6 @@ def prepared(folder: Path, **changes) -> tuple[Config, Manifest]:
         }
     )
     return config, prepare(config, folder)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
