@@ -1,14 +1,12 @@
 """One day's differentiable architecture search: a single pass, bilevel, first order (paper §IV-A, Algorithm 1)."""
 
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -25,12 +23,10 @@ from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.search.cost import CostImportance
 from distdnas_hpc.search.weights import ArchitectureWeights
-from distdnas_hpc.storage import atomic_write, write_yaml
+from distdnas_hpc.storage import write_yaml
+from distdnas_hpc.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
-
-TRAJECTORY_ROWS = 2000
-"""At most so many rows in a trajectory; each costs one host synchronisation, and no other step has any."""
 
 TRAJECTORY = pa.schema(
     [("step", pa.int32()), ("alpha", pa.list_(pa.float32())), ("beta", pa.list_(pa.float32()))]
@@ -86,7 +82,7 @@ def search_day(
 
     w_optimizers = Optimizers(model, config.optimizer)
     architecture_optimizer = torch.optim.Adam(weights.parameters(), lr=settings.architecture_lr)
-    trajectory = _Trajectory(steps, importance, weights, device)
+    trajectory = Trajectory(steps, ["loss_w", "loss_architecture", "regularisation"], device)
 
     def loss_of(batch: Batch, mixing: Mixing) -> Tensor:
         return binary_cross_entropy_with_logits(model(batch.dense, batch.sparse, mixing=mixing), batch.label)
@@ -119,12 +115,16 @@ def search_day(
         architecture_optimizer.param_groups[0]["lr"] = scale * settings.architecture_lr
         architecture_optimizer.step()
 
-        rows += len(w_batch.label) + len(architecture_batch.label)
-        trajectory.add(step, rows, temperature, loss_w.detach(), loss_architecture.detach(), regularisation.detach())
+        of_step = len(w_batch.label) + len(architecture_batch.label)
+        rows += of_step
+        losses = loss_w.detach(), loss_architecture.detach(), regularisation.detach()
+        point = trajectory.add(step, of_step, *losses, day=day)
+        if point is not None:
+            point |= _weights_now(weights, importance) | {"temperature": temperature}
         progress.update(step / steps, rows=rows, loss=trajectory.loss)
     seconds = time.perf_counter() - start  # the last step is in the trajectory, so the device has finished
 
-    trajectory.write(folder / "trajectory.parquet")
+    trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
     _write_architecture(folder / "architecture.yaml", config, day, rows, seed, weights)
     log.info("day %d searched: %d rows, %d steps, loss %.4f", day, rows, steps, trajectory.loss)
     return {
@@ -135,6 +135,14 @@ def search_day(
         "loss_w": trajectory.points[-1]["loss_w"],
         "loss_architecture": trajectory.points[-1]["loss_architecture"],
     }
+
+
+def _weights_now(weights: ArchitectureWeights, importance: CostImportance) -> dict[str, Any]:
+    """Return α and β, flat, and the MACs that they stand for on average."""
+    with torch.no_grad():
+        alpha, beta = (side.cpu().numpy() for side in weights.probabilities())
+    macs = float(importance.macs.of(np.concatenate([alpha, beta], axis=1)))
+    return {"alpha": alpha.ravel(), "beta": beta.ravel(), "expected_macs": macs}
 
 
 def _write_architecture(
@@ -158,55 +166,3 @@ def _write_architecture(
             "beta_logits": logits[1].tolist(),
         },
     )
-
-
-class _Trajectory:
-    """Mean losses over short stretches of steps, and A and B at their ends; read from the device once a stretch."""
-
-    def __init__(
-        self, steps: int, importance: CostImportance, weights: ArchitectureWeights, device: torch.device
-    ) -> None:
-        self.loss = math.nan  # of w, over the last finished stretch
-        self.points: list[dict[str, Any]] = []
-        self._steps = steps
-        self._stretch = math.ceil(steps / TRAJECTORY_ROWS)
-        self._macs = importance.macs
-        self._weights = weights
-        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
-        self._in_stretch = 0
-        self._last = (time.perf_counter(), 0)
-
-    def add(self, step: int, rows: int, temperature: float, *losses: Tensor) -> None:
-        """Count a step's loss of w, of A and B, and R; RuntimeError when a stretch's mean is not finite."""
-        self._sums += torch.stack(losses)
-        self._in_stretch += 1
-        if step % self._stretch and step < self._steps:
-            return
-        loss_w, loss_architecture, regularisation = (self._sums / self._in_stretch).tolist()
-        if not math.isfinite(loss_w + loss_architecture + regularisation):
-            raise RuntimeError(
-                f"a loss stopped being finite in the {self._stretch} steps up to step {step}: "
-                f"w {loss_w}, A and B {loss_architecture}, R {regularisation}"
-            )
-        with torch.no_grad():
-            alpha, beta = (side.cpu().numpy() for side in self._weights.probabilities())
-        now, (before, rows_before) = time.perf_counter(), self._last
-        self.points.append(
-            {
-                "step": step,
-                "alpha": alpha.ravel(),
-                "beta": beta.ravel(),
-                "loss_w": loss_w,
-                "loss_architecture": loss_architecture,
-                "regularisation": regularisation,
-                "expected_macs": float(self._macs.of(np.concatenate([alpha, beta], axis=1))),
-                "temperature": temperature,
-                "rows_per_second": (rows - rows_before) / (now - before),
-            }
-        )
-        self.loss, self._last, self._in_stretch = loss_w, (now, rows), 0
-        self._sums.zero_()
-
-    def write(self, path: Path) -> None:
-        with atomic_write(path) as temporary:
-            pq.write_table(pa.Table.from_pylist(self.points, schema=TRAJECTORY), temporary)

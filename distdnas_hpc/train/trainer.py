@@ -1,7 +1,6 @@
 """Final training from scratch in a single pass over the days, then the test on the day after (paper §V-A)."""
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from distdnas_hpc.config import Config
@@ -26,11 +24,9 @@ from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.storage import atomic_write
 from distdnas_hpc.train.metrics import evaluate_scores
+from distdnas_hpc.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
-
-TRAJECTORY_ROWS = 2000
-"""At most so many rows in a trajectory; each costs one host synchronisation, and no other step has any."""
 
 TRAJECTORY = pa.schema(
     [("step", pa.int32()), ("day", pa.int32()), ("loss", pa.float32()), ("rows_per_second", pa.float32())]
@@ -83,7 +79,7 @@ def train_model(
     torch.manual_seed(seed)
     model = CTRModel(Embedding(manifest.table_sizes, config.model.dim_s), network).to(device)
     optimizers = Optimizers(model, config.optimizer)
-    trajectory = _Trajectory(steps, device)
+    trajectory = Trajectory(steps, ["loss"], device)
     step = rows = 0
     start = time.perf_counter()
     progress.start()
@@ -97,12 +93,14 @@ def train_model(
             loss = binary_cross_entropy_with_logits(model(dense, sparse), label)
             loss.backward()
             optimizers.step(warmup(step, warmup_steps))
-            trajectory.add(step, day, loss.detach(), len(label))
+            point = trajectory.add(step, len(label), loss.detach(), day=day)
+            if point is not None:
+                point["day"] = day
             progress.update(rows / all_rows, rows=rows, loss=trajectory.loss)
         log.info("day %d trained: step %d of %d, %d rows, loss %s", day, step, steps, rows, trajectory.loss)
     train_seconds = time.perf_counter() - start  # the last step is in the trajectory, so the device has finished
 
-    trajectory.write(folder / "trajectory.parquet")
+    trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
     with atomic_write(folder / "model.pt") as temporary:
         torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, temporary)
 
@@ -157,38 +155,3 @@ def _check_test_day(manifest: Manifest, day: int) -> None:
             f"Of the {rows} rows of test day {day} {'all' if clicks else 'none'} are clicks, so AUC and NE are not "
             "defined; choose another train.test_day."
         )
-
-
-class _Trajectory:
-    """Mean training loss a row over short stretches of steps, summed on the device and read once a stretch."""
-
-    def __init__(self, steps: int, device: torch.device) -> None:
-        self.loss: float | None = None  # of the last finished stretch
-        self._steps = steps
-        self._stretch = math.ceil(steps / TRAJECTORY_ROWS)
-        self._points: list[dict[str, float]] = []
-        self._sum = torch.zeros((), dtype=torch.float64, device=device)
-        self._rows = 0
-        self._start = time.perf_counter()
-
-    def add(self, step: int, day: int, loss: Tensor, rows: int) -> None:
-        """Count a step with this mean loss over its rows; RuntimeError when a stretch's loss is not finite."""
-        self._sum += loss * rows
-        self._rows += rows
-        if step % self._stretch and step < self._steps:
-            return
-        self.loss = self._sum.item() / self._rows
-        if not math.isfinite(self.loss):
-            raise RuntimeError(
-                f"the training loss became {self.loss} in the {self._stretch} steps up to step {step} (day {day})"
-            )
-        now = time.perf_counter()
-        speed = self._rows / (now - self._start)
-        self._points.append({"step": step, "day": day, "loss": self.loss, "rows_per_second": speed})
-        self._sum.zero_()
-        self._rows = 0
-        self._start = now
-
-    def write(self, path: Path) -> None:
-        with atomic_write(path) as temporary:
-            pq.write_table(pa.Table.from_pylist(self._points, schema=TRAJECTORY), temporary)

@@ -10,6 +10,7 @@ import torch
 from sklearn.metrics import log_loss, roc_auc_score
 from torch import nn
 
+from distdnas_hpc import trajectory
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.feed import Feed
 from distdnas_hpc.data.manifest import Manifest
@@ -188,7 +189,7 @@ def test_learning_rates_grow_linearly_over_the_first_days(planted, tmp_path, mon
 
 def test_a_trajectory_row_is_the_mean_loss_of_its_stretch(planted, tmp_path, monkeypatch):
     train(planted, tmp_path / "fine")
-    monkeypatch.setattr(trainer, "TRAJECTORY_ROWS", 5)
+    monkeypatch.setattr(trajectory, "MOST_ROWS", 5)
     train(planted, tmp_path / "coarse")
     fine, coarse = (pq.read_table(tmp_path / name / "trajectory.parquet") for name in ("fine", "coarse"))
     assert fine["step"].to_pylist() == list(range(1, 49))
