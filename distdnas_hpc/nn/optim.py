@@ -16,11 +16,11 @@ class Optimizers:
     """
 
     def __init__(self, model: CTRModel, settings: Optimizer) -> None:
-        embedding = torch.optim.Adagrad(model.embedding.parameters(), lr=settings.embedding_lr)
-        network = torch.optim.Adam(model.network.parameters(), lr=settings.dense_lr)
+        self.embedding = torch.optim.Adagrad(model.embedding.parameters(), lr=settings.embedding_lr)
+        self.network = torch.optim.Adam(model.network.parameters(), lr=settings.dense_lr)
         self._optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = {
-            "embedding": (embedding, settings.embedding_lr),
-            "network": (network, settings.dense_lr),
+            "embedding": (self.embedding, settings.embedding_lr),
+            "network": (self.network, settings.dense_lr),
         }
 
     def zero_grad(self) -> None:

@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from distdnas_hpc.config import Config
-from distdnas_hpc.data.feed import Batch, Feed
+from distdnas_hpc.data.feed import Feed
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.network import Mixing, Network
-from distdnas_hpc.nn.optim import Optimizers, warmup
+from distdnas_hpc.nn.optim import warmup
 from distdnas_hpc.progress import Progress
+from distdnas_hpc.search.bilevel import Bilevel
 from distdnas_hpc.search.cost import CostImportance
 from distdnas_hpc.search.weights import ArchitectureWeights
 from distdnas_hpc.storage import write_yaml
@@ -80,12 +79,8 @@ def search_day(
     weights = ArchitectureWeights(config.model.blocks).to(device)
     s = Mixing(*(torch.tensor(side).float().to(device) for side in (importance.dense, importance.sparse)))
 
-    w_optimizers = Optimizers(model, config.optimizer)
-    architecture_optimizer = torch.optim.Adam(weights.parameters(), lr=settings.architecture_lr)
+    bilevel = Bilevel(model, weights, s, config, gumbel)
     trajectory = Trajectory(steps, ["loss_w", "loss_architecture", "regularisation"], device)
-
-    def loss_of(batch: Batch, mixing: Mixing) -> Tensor:
-        return binary_cross_entropy_with_logits(model(batch.dense, batch.sparse, mixing=mixing), batch.label)
 
     batches = (batch.to(device) for batch in feed)
     rows = 0
@@ -96,29 +91,13 @@ def search_day(
         temperature = settings.temperature.at(step / steps)
         scale = warmup(step, settings.warmup_steps)
 
-        # w minimises LogLoss on its own part of the day, A and B held fixed.
-        w_optimizers.zero_grad()
-        with torch.no_grad():
-            mixing = weights.sample(temperature, gumbel)
-        loss_w = loss_of(w_batch, mixing)
-        loss_w.backward()
-        w_optimizers.step(scale)
-
-        # A and B minimise LogLoss + R on the other part, w held fixed: no gradient of w is computed.
-        loss_architecture = loss_of(architecture_batch, weights.sample(temperature, gumbel))
-        regularisation = weights.regularisation(s, settings.gamma)
-        logits = list(weights.parameters())
-        for parameter, gradient in zip(
-            logits, torch.autograd.grad(loss_architecture + regularisation, logits), strict=True
-        ):
-            parameter.grad = gradient
-        architecture_optimizer.param_groups[0]["lr"] = scale * settings.architecture_lr
-        architecture_optimizer.step()
+        # Each trains on its own part of the day: w, then A and B.
+        loss_w = bilevel.train_w(w_batch, temperature, scale)
+        loss_architecture, regularisation = bilevel.train_architecture(architecture_batch, temperature, scale)
 
         of_step = len(w_batch.label) + len(architecture_batch.label)
         rows += of_step
-        losses = loss_w.detach(), loss_architecture.detach(), regularisation.detach()
-        point = trajectory.add(step, of_step, *losses, day=day)
+        point = trajectory.add(step, of_step, loss_w, loss_architecture, regularisation, day=day)
         if point is not None:
             point |= _weights_now(weights, importance) | {"temperature": temperature}
         progress.update(step / steps, rows=rows, loss=trajectory.loss)
