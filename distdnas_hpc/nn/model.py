@@ -18,3 +18,8 @@ class CTRModel(nn.Module):
     def forward(self, dense: Tensor, sparse: Tensor, **options: Any) -> Tensor:
         """Return logits (B,) of dense features (B, D) and ids (B, F); `options` (such as mixing) reach the network."""
         return self.network(dense, self.embedding(sparse), **options)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, those of looked-up embeddings too."""
+        super().zero_grad(set_to_none)
+        self.embedding.gradients.clear()

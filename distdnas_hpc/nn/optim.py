@@ -6,18 +6,20 @@ import torch
 
 from distdnas_hpc.config import Optimizer
 from distdnas_hpc.nn.model import CTRModel
+from distdnas_hpc.nn.row_adagrad import RowAdagrad
 
 
 class Optimizers:
     """Both optimizers of a model as one; no weight decay.
 
-    Adagrad is exact: a row's sum of squares grows by the square of its whole gradient in a batch, however often the
-    row occurs in it.
+    Attributes
+    ----------
+    embedding, network : Adagrad of the embeddings and Adam of the rest.
     """
 
     def __init__(self, model: CTRModel, settings: Optimizer) -> None:
-        self.embedding = torch.optim.Adagrad(model.embedding.parameters(), lr=settings.embedding_lr)
-        self.network = torch.optim.Adam(model.network.parameters(), lr=settings.dense_lr)
+        self.embedding = RowAdagrad(model.embedding, lr=settings.embedding_lr)
+        self.network = torch.optim.Adam(model.network.parameters(), lr=settings.dense_lr, fused=True)
         self._optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = {
             "embedding": (self.embedding, settings.embedding_lr),
             "network": (self.network, settings.dense_lr),
@@ -33,13 +35,16 @@ class Optimizers:
         for optimizer, learning_rate in self._optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = scale * learning_rate
-            # Adagrad makes sparse tensors of its own from indices that are known to be in range.
-            with torch.sparse.check_sparse_tensor_invariants(False):
-                optimizer.step()
+            optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of both."""
         return {name: optimizer.state_dict() for name, (optimizer, _) in self._optimizers.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        for name, (optimizer, _) in self._optimizers.items():
+            optimizer.load_state_dict(state[name])
 
 
 def warmup(step: int, warmup_steps: int) -> float:

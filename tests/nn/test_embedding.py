@@ -23,11 +23,30 @@ def test_starts_uniform_within_the_root_of_one_over_rows():
         assert abs(table.std() / (bound / 3**0.5) - 1) < 0.15
 
 
-def test_gradients_are_sparse_and_right():
+def test_gradients_are_those_of_the_looked_up_rows_alone_and_right():
     embedding, dense = Embedding(SIZES, 4), nn.Embedding(sum(SIZES), 4)
     dense.load_state_dict({"weight": embedding.weight.detach()})
     ids = torch.tensor([[0, 9, 7], [0, 1, 7]])
-    embedding(ids).square().sum().backward()
-    dense(ids + torch.tensor([0, 3, 13])).square().sum().backward()
-    assert embedding.weight.grad.is_sparse
-    torch.testing.assert_close(embedding.weight.grad.to_dense(), dense.weight.grad)
+    for factor in (1, 2):  # a second backward pass adds up
+        (factor * embedding(ids).square()).sum().backward()
+        (factor * dense(ids + torch.tensor([0, 3, 13])).square()).sum().backward()
+    assert embedding.weight.grad is None
+    assert [gradient.numel() for _, gradient in embedding.gradients] == 2 * [ids.numel() * 4]
+    torch.testing.assert_close(dense_gradient(embedding), dense.weight.grad)
+
+
+def test_lookups_whose_gradient_nobody_asks_for_leave_nothing():
+    embedding, factor = Embedding(SIZES, 4), torch.ones((), requires_grad=True)
+    loss = (factor * embedding(torch.zeros(2, 3, dtype=torch.int64))).sum()
+    assert embedding.gradients == []
+    torch.autograd.grad(loss, factor)
+    assert embedding.gradients == []
+
+
+def dense_gradient(embedding: Embedding) -> torch.Tensor:
+    """The gradient of the whole table."""
+    gradient = torch.zeros_like(embedding.weight)
+    for rows, of_rows in embedding.gradients:
+        for row, of_row in zip(rows.flatten().tolist(), of_rows.flatten(0, 1)):
+            gradient[row] += of_row
+    return gradient

@@ -1,5 +1,7 @@
 """Optimizers against their update rules written out."""
 
+import io
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,7 @@ from distdnas_hpc.config import Optimizer
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.optim import Optimizers, warmup
+from tests.nn.test_embedding import dense_gradient
 
 
 class Sum(nn.Module):
@@ -28,7 +31,7 @@ def model():
 def gradients(model, ids):
     model.zero_grad()
     model(torch.zeros(len(ids), 1), ids).square().mean().backward()
-    return model.embedding.weight.grad.to_dense(), model.network.weight.grad.clone()
+    return dense_gradient(model.embedding), model.network.weight.grad.clone()
 
 
 def test_adagrad_is_exact_and_adam_is_adam_at_scaled_rates(model):
@@ -62,6 +65,32 @@ def test_zero_grad_forgets(model):
     gradients(model, torch.tensor([[0, 1]]))
     optimizers.zero_grad()
     assert all(parameter.grad is None for parameter in model.parameters())
+    before = model.embedding.weight.detach().clone()
+    optimizers.step(1.0)
+    assert torch.equal(model.embedding.weight, before)
+
+
+def test_goes_on_from_its_state_bit_for_bit(model):
+    ids = torch.tensor([[0, 1], [0, 2], [4, 1]])
+    optimizers = Optimizers(model, Optimizer())
+    gradients(model, ids)
+    optimizers.step(0.5)
+    stored = io.BytesIO()
+    torch.save({"model": model.state_dict(), "optimizers": optimizers.state_dict()}, stored)
+    stored.seek(0)
+    found = torch.load(stored, weights_only=True)
+    torch.manual_seed(1)
+    other = CTRModel(Embedding((5, 3), 4), Sum())
+    resumed = Optimizers(other, Optimizer())
+    other.load_state_dict(found["model"])
+    resumed.load_state_dict(found["optimizers"])
+    for each, of_each in ((model, optimizers), (other, resumed)):
+        for scale in (0.5, 1.0):
+            gradients(each, ids)
+            of_each.step(scale)
+    assert set(found["optimizers"]) == {"embedding", "network"}
+    for (name, tensor), again in zip(model.state_dict().items(), other.state_dict().values()):
+        assert torch.equal(tensor, again), name
 
 
 def test_warmup_is_linear_from_zero_then_one():

@@ -1,0 +1,124 @@
+"""Exact Adagrad on the touched rows of an embedding table, each once a step (Duchi et al., 2011)."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distdnas_hpc.data.compiled import compiled
+from distdnas_hpc.nn.embedding import Embedding
+
+EPSILON = 1e-10
+"""Added to the root of a sum of squares, as `torch.optim.Adagrad` does."""
+
+RADIX_BITS = 13
+"""Of a row's number at a time: two passes sort rows of tables up to 67 million, and the counts fit into a core's L2."""
+
+
+class RowAdagrad(torch.optim.Optimizer):
+    """`torch.optim.Adagrad` on the whole table, computed on the rows that a batch looked up.
+
+    A row's sum of squares grows by the square of its whole gradient, however often the batch has the row; rows without
+    a gradient don't change. On a CPU a row's gradients are added in the order of the batch, so equal batches give equal
+    tables with any number of threads.
+
+    Parameters
+    ----------
+    embedding : on its final device.
+    """
+
+    def __init__(self, embedding: Embedding, lr: float) -> None:
+        super().__init__(embedding.parameters(), {"lr": lr})
+        self._embedding = embedding
+        self.state[embedding.weight]["sum"] = torch.zeros_like(embedding.weight, requires_grad=False)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of looked-up rows."""
+        super().zero_grad(set_to_none)
+        self._embedding.gradients.clear()
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update the rows that have gradients."""
+        if not self._embedding.gradients:
+            return
+        weight = self._embedding.weight
+        rows = torch.cat([rows.flatten() for rows, _ in self._embedding.gradients])
+        gradient = torch.cat([gradient.flatten(0, -2) for _, gradient in self._embedding.gradients])
+        update = update_on_cpu if weight.device.type == "cpu" else update_anywhere
+        update(weight.detach(), self.state[weight]["sum"], rows, gradient, self.param_groups[0]["lr"])
+
+
+def update_on_cpu(weight: Tensor, squares: Tensor, rows: Tensor, gradient: Tensor, lr: float) -> None:
+    """Update `weight` and `squares` (table rows, dim_s) in place.
+
+    Parameters
+    ----------
+    rows : (n,) int64, rows of the table, repeated or not.
+    gradient : (n, dim_s), of each.
+    """
+    passes = -(-len(weight).bit_length() // RADIX_BITS)
+    order = radix_argsort(rows.numpy(), passes)
+    update_rows(weight.numpy(), squares.numpy(), rows.numpy(), order, gradient.numpy(), np.float32(lr))
+
+
+def update_anywhere(weight: Tensor, squares: Tensor, rows: Tensor, gradient: Tensor, lr: float) -> None:
+    """Do what `update_on_cpu` does in torch's terms, without waiting for the device.
+
+    `torch.unique` would wait, to learn how many rows are distinct. Here there is room for n distinct rows; what is not
+    used stands for row 0 and adds 0 to it.
+    """
+    ordered, order = rows.sort()
+    number = torch.zeros_like(ordered)
+    number[1:] = (ordered[1:] != ordered[:-1]).cumsum(0)
+    distinct = torch.zeros_like(ordered).scatter_(0, number, ordered)
+    total = torch.zeros_like(gradient).index_add_(0, number, gradient[order])
+    squares.index_add_(0, distinct, total.square())
+    weight.index_add_(0, distinct, total / (squares[distinct].sqrt() + EPSILON), alpha=-lr)
+
+
+@compiled
+def radix_argsort(keys: NDArray[np.int64], passes: int) -> NDArray[np.int64]:
+    """Return the stable order that sorts keys from 0 below 2 ** (passes · RADIX_BITS)."""
+    size = 1 << RADIX_BITS
+    order, other = np.arange(len(keys)), np.empty(len(keys), np.int64)
+    for number in range(passes):
+        shift = number * RADIX_BITS
+        start = np.zeros(size + 1, np.int64)
+        for key in keys:
+            start[((key >> shift) & (size - 1)) + 1] += 1
+        for digit in range(size):
+            start[digit + 1] += start[digit]
+        for i in order:
+            digit = (keys[i] >> shift) & (size - 1)
+            other[start[digit]] = i
+            start[digit] += 1
+        order, other = other, order
+    return order
+
+
+@compiled
+def update_rows(
+    weight: NDArray[np.float32],
+    squares: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    order: NDArray[np.int64],
+    gradient: NDArray[np.float32],
+    lr: np.float32,
+) -> None:
+    """Walk the looked-up rows in the table's order, add up the gradients of equal ones, and update each once."""
+    width = weight.shape[1]
+    total = np.empty(width, np.float32)
+    epsilon = np.float32(EPSILON)
+    i = 0
+    while i < len(order):
+        row = rows[order[i]]
+        total[:] = 0
+        while i < len(order) and rows[order[i]] == row:
+            for j in range(width):
+                total[j] += gradient[order[i], j]
+            i += 1
+        for j in range(width):
+            square = squares[row, j] + total[j] * total[j]
+            squares[row, j] = square
+            weight[row, j] -= lr * total[j] / (np.sqrt(square) + epsilon)
