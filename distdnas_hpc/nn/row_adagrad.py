@@ -43,10 +43,15 @@ class RowAdagrad(torch.optim.Optimizer):
         if not self._embedding.gradients:
             return
         weight = self._embedding.weight
-        rows = torch.cat([rows.flatten() for rows, _ in self._embedding.gradients])
-        gradient = torch.cat([gradient.flatten(0, -2) for _, gradient in self._embedding.gradients])
+        rows, gradient = _joined(self._embedding.gradients)
         update = update_on_cpu if weight.device.type == "cpu" else update_anywhere
         update(weight.detach(), self.state[weight]["sum"], rows, gradient, self.param_groups[0]["lr"])
+
+
+def _joined(gradients: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return the rows (n,) of all lookups and their gradients (n, dim_s); usually there is one, and nothing to copy."""
+    rows, of_rows = zip(*((rows.flatten(), gradient.flatten(0, -2)) for rows, gradient in gradients), strict=True)
+    return (rows[0], of_rows[0]) if len(rows) == 1 else (torch.cat(rows), torch.cat(of_rows))
 
 
 def update_on_cpu(weight: Tensor, squares: Tensor, rows: Tensor, gradient: Tensor, lr: float) -> None:
@@ -59,7 +64,8 @@ def update_on_cpu(weight: Tensor, squares: Tensor, rows: Tensor, gradient: Tenso
     """
     passes = -(-len(weight).bit_length() // RADIX_BITS)
     order = radix_argsort(rows.numpy(), passes)
-    update_rows(weight.numpy(), squares.numpy(), rows.numpy(), order, gradient.numpy(), np.float32(lr))
+    ordered = rows.numpy()[order]
+    update_rows(weight.numpy(), squares.numpy(), ordered, order, gradient.numpy(), np.float32(lr))
 
 
 def update_anywhere(weight: Tensor, squares: Tensor, rows: Tensor, gradient: Tensor, lr: float) -> None:
@@ -101,20 +107,26 @@ def radix_argsort(keys: NDArray[np.int64], passes: int) -> NDArray[np.int64]:
 def update_rows(
     weight: NDArray[np.float32],
     squares: NDArray[np.float32],
-    rows: NDArray[np.int64],
+    ordered: NDArray[np.int64],
     order: NDArray[np.int64],
     gradient: NDArray[np.float32],
     lr: np.float32,
 ) -> None:
-    """Walk the looked-up rows in the table's order, add up the gradients of equal ones, and update each once."""
+    """Walk the looked-up rows in the table's order, add up the gradients of equal ones, and update each once.
+
+    Parameters
+    ----------
+    ordered : (n,) the looked-up rows in the order of the table.
+    order : (n,) where in `gradient` each of them has its gradient.
+    """
     width = weight.shape[1]
     total = np.empty(width, np.float32)
     epsilon = np.float32(EPSILON)
     i = 0
     while i < len(order):
-        row = rows[order[i]]
+        row = ordered[i]
         total[:] = 0
-        while i < len(order) and rows[order[i]] == row:
+        while i < len(order) and ordered[i] == row:
             for j in range(width):
                 total[j] += gradient[order[i], j]
             i += 1
