@@ -9,6 +9,7 @@ from distdnas_hpc.config import Model
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.nn.block_input import BlockInput, Shape
 from distdnas_hpc.nn.dense_modules import DENSE
+from distdnas_hpc.nn.products import Linear
 from distdnas_hpc.nn.sparse_modules import SPARSE
 
 
@@ -30,8 +31,8 @@ class Block(nn.Module):
         super().__init__()
         self.dense = nn.ModuleDict({name: DENSE[name](shape, model) for name in dense})
         self.sparse = nn.ModuleDict({name: SPARSE[name](shape, model) for name in sparse})
-        self.dense_to_sparse = nn.Linear(model.dim_d, model.merged * model.dim_s)
-        self.sparse_to_dense = nn.Linear(model.dim_s, model.dim_d)
+        self.dense_to_sparse = Linear(model.dim_d, model.merged * model.dim_s)
+        self.sparse_to_dense = Linear(model.dim_s, model.dim_d)
         self.norm_dense = nn.LayerNorm(model.dim_d)
         self.norm_sparse = nn.LayerNorm(model.dim_s)
         self._merged = model.merged
@@ -50,7 +51,9 @@ class Block(nn.Module):
         sparse = _sum(self.sparse, x, SPARSE_MODULES, sparse_weights)
         merged = self.dense_to_sparse(dense).unflatten(1, (self._merged, -1))
         dense = self.norm_dense(dense + self.sparse_to_dense(factorization_machine(sparse)))
-        return dense, self.norm_sparse(torch.cat([sparse, merged], dim=1))
+        # Vectors one after the other in memory, see nn.sparse_modules.
+        vectors = self.norm_sparse(torch.cat([sparse.transpose(0, 1), merged.transpose(0, 1)]))
+        return dense, vectors.transpose(0, 1)
 
 
 def factorization_machine(vectors: Tensor) -> Tensor:
@@ -60,9 +63,10 @@ def factorization_machine(vectors: Tensor) -> Tensor:
 
 def _sum(modules: nn.ModuleDict, x: BlockInput, order: tuple[str, ...], weights: Tensor | None) -> Tensor:
     outputs = [modules[name](x) for name in order if name in modules]
-    if weights is not None:
-        outputs = [weight * output for weight, output in zip(weights.unbind(), outputs, strict=True)]
-    total = outputs[0]
-    for output in outputs[1:]:
-        total = total + output
+    if weights is None:
+        return sum(outputs[1:], outputs[0])
+    total, *others = outputs
+    total = weights[0] * total
+    for weight, output in zip(weights[1:].unbind(), others, strict=True):
+        total = torch.addcmul(total, weight, output)
     return total

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from distdnas_hpc.config import Model
 from distdnas_hpc.nn.block_input import BlockInput, Shape
 from distdnas_hpc.nn.middle_linear import MiddleLinear
+from distdnas_hpc.nn.products import Linear
+from distdnas_hpc.nn.vector_products import pair_products
 
 
 class Identity(nn.Module):
@@ -25,7 +27,7 @@ class LinearModule(nn.Module):
 
     def __init__(self, shape: Shape, model: Model) -> None:
         super().__init__()
-        self.linear = nn.Linear(shape.width, model.dim_d)
+        self.linear = Linear(shape.width, model.dim_d)
 
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, dim_d)."""
@@ -39,22 +41,17 @@ class DotProduct(nn.Module):
     dim_d products whatever the number of inputs: the strict lower triangle of (k+1)×(k+1).
     """
 
-    lower: Tensor
-
     def __init__(self, shape: Shape, model: Model) -> None:
         super().__init__()
         vectors = round((2 * model.dim_d) ** 0.5)
-        self.dense = nn.Linear(shape.width, model.dim_s)
+        self.dense = Linear(shape.width, model.dim_s)
         self.sparse = MiddleLinear(shape.vectors, vectors)
-        rows, columns = torch.tril_indices(vectors + 1, vectors + 1, offset=-1, device="cpu")
-        self.register_buffer("lower", rows * (vectors + 1) + columns, persistent=False)
-        self.project = nn.Linear(len(rows), model.dim_d)
+        self.project = Linear(vectors * (vectors + 1) // 2, model.dim_d)
 
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, dim_d)."""
-        vectors = torch.cat([self.dense(x.dense).unsqueeze(1), self.sparse(x.sparse)], dim=1)
-        products = torch.bmm(vectors, vectors.transpose(1, 2)).flatten(1)
-        return self.project(products.index_select(1, self.lower))
+        vectors = torch.cat([self.dense(x.dense).unsqueeze(0), self.sparse(x.sparse).transpose(0, 1)])
+        return self.project(pair_products(vectors))
 
 
 class CrossNet(nn.Module):
@@ -62,7 +59,7 @@ class CrossNet(nn.Module):
 
     def __init__(self, shape: Shape, model: Model) -> None:
         super().__init__()
-        self.gate = nn.Linear(model.dim_d, model.dim_d)
+        self.gate = Linear(model.dim_d, model.dim_d)
 
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, dim_d)."""
@@ -75,7 +72,7 @@ class PIN(nn.Module):
     def __init__(self, shape: Shape, model: Model) -> None:
         super().__init__()
         self.project = _to_dim_d(shape, model)
-        self.polynomial = nn.Linear(model.dim_d, model.dim_d, bias=False)
+        self.polynomial = Linear(model.dim_d, model.dim_d, bias=False)
 
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, dim_d)."""
@@ -84,7 +81,7 @@ class PIN(nn.Module):
 
 
 def _to_dim_d(shape: Shape, model: Model) -> nn.Module:
-    return nn.Identity() if shape.width == model.dim_d else nn.Linear(shape.width, model.dim_d)
+    return nn.Identity() if shape.width == model.dim_d else Linear(shape.width, model.dim_d)
 
 
 DENSE = {"identity": Identity, "linear": LinearModule, "dot_product": DotProduct, "crossnet": CrossNet, "pin": PIN}

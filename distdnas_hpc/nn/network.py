@@ -9,6 +9,7 @@ from distdnas_hpc.config import Model
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.block import Block
 from distdnas_hpc.nn.block_input import BlockInput, Shape
+from distdnas_hpc.nn.products import Linear
 
 
 class Mixing(NamedTuple):
@@ -33,7 +34,7 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture, model: Model, dense: int, sparse: int, copies: int = 1) -> None:
         super().__init__()
         self.copies = nn.ModuleList(Copy(architecture, model, dense, sparse) for _ in range(copies))
-        self.head = nn.Linear(copies * (model.dim_d + (model.n_s + model.merged) * model.dim_s), 1)
+        self.head = Linear(copies * (model.dim_d + (model.n_s + model.merged) * model.dim_s), 1)
 
     def forward(self, dense: Tensor, embedded: Tensor, mixing: Mixing | None = None) -> Tensor:
         """Return one logit a row, (B,).
@@ -53,7 +54,7 @@ class Copy(nn.Module):
 
     def __init__(self, architecture: Architecture, model: Model, dense: int, sparse: int) -> None:
         super().__init__()
-        self.stem = nn.Linear(dense, model.dim_d)
+        self.stem = Linear(dense, model.dim_d)
         first, later = Shape(model.dim_d, sparse), Shape(2 * model.dim_d, model.n_s + model.merged)
         self.blocks = nn.ModuleList(
             Block(*modules, later if i else first, model)

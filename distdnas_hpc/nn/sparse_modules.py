@@ -1,6 +1,8 @@
-"""The five sparse interaction modules, op_s (paper §III-A; DESIGN §4): each gives (B, N_s, dim_s)."""
+"""The five sparse interaction modules, op_s (paper §III-A; DESIGN §4): each gives (B, N_s, dim_s).
 
-import math
+Inside they hold the vectors as (vectors, B, dim_s), contiguous, and what they return is a transposed view of that: so
+neither products along the middle axis nor those along the last one nor a concatenation of vectors copies anything.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,8 @@ from torch import Tensor, nn
 from distdnas_hpc.config import Model
 from distdnas_hpc.nn.block_input import BlockInput, Shape
 from distdnas_hpc.nn.middle_linear import MiddleLinear
+from distdnas_hpc.nn.products import Linear
+from distdnas_hpc.nn.vector_products import attention
 
 
 class Identity3d(nn.Module):
@@ -28,11 +32,11 @@ class Linear3d(nn.Module):
     def __init__(self, shape: Shape, model: Model) -> None:
         super().__init__()
         self.project = _to_n_s(shape, model)
-        self.linear = nn.Linear(model.dim_s, model.dim_s)
+        self.linear = Linear(model.dim_s, model.dim_s)
 
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, N_s, dim_s)."""
-        return torch.relu(self.linear(self.project(x.sparse)))
+        return torch.relu(self.linear(self.project(x.sparse).transpose(0, 1))).transpose(0, 1)
 
 
 class Transformer(nn.Module):
@@ -43,16 +47,14 @@ class Transformer(nn.Module):
         self.project = _to_n_s(shape, model)
         self.attention = MultiHeadAttention(model.dim_s, model.heads)
         self.norm_attention = nn.LayerNorm(model.dim_s)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(model.dim_s, model.dim_s), nn.ReLU(), nn.Linear(model.dim_s, model.dim_s)
-        )
+        self.feed_forward = nn.Sequential(Linear(model.dim_s, model.dim_s), nn.ReLU(), Linear(model.dim_s, model.dim_s))
         self.norm_feed_forward = nn.LayerNorm(model.dim_s)
 
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, N_s, dim_s)."""
-        vectors = self.project(x.sparse)
+        vectors = self.project(x.sparse).transpose(0, 1)
         vectors = self.norm_attention(vectors + self.attention(vectors, vectors))
-        return self.norm_feed_forward(vectors + self.feed_forward(vectors))
+        return self.norm_feed_forward(vectors + self.feed_forward(vectors)).transpose(0, 1)
 
 
 class EmbedFC(nn.Module):
@@ -76,39 +78,29 @@ class PMA(nn.Module):
         nn.init.xavier_uniform_(self.seeds)
         self.attention = MultiHeadAttention(model.dim_s, model.heads)
         self.norm_attention = nn.LayerNorm(model.dim_s)
-        self.feed_forward = nn.Sequential(nn.Linear(model.dim_s, model.dim_s), nn.ReLU())
+        self.feed_forward = nn.Sequential(Linear(model.dim_s, model.dim_s), nn.ReLU())
         self.norm_feed_forward = nn.LayerNorm(model.dim_s)
 
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, N_s, dim_s)."""
-        seeds = self.seeds.expand(len(x.sparse), -1, -1)
-        vectors = self.norm_attention(seeds + self.attention(seeds, x.sparse))
-        return self.norm_feed_forward(vectors + self.feed_forward(vectors))
+        seeds = self.seeds.transpose(0, 1).expand(-1, len(x.sparse), -1)
+        vectors = self.norm_attention(seeds + self.attention(seeds, x.sparse.transpose(0, 1)))
+        return self.norm_feed_forward(vectors + self.feed_forward(vectors)).transpose(0, 1)
 
 
 class MultiHeadAttention(nn.Module):
-    """softmax(Q Kᵀ / √(dim_s/heads)) V in each head, and a projection of all heads (Vaswani et al., 2017, §3.2).
-
-    Written out in matrix products, so that the counter of MACs sees each of them.
-    """
+    """Projections to queries, keys and values, attention in each head, and a projection of all heads."""
 
     def __init__(self, dim_s: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(dim_s, dim_s)
-        self.key_value = nn.Linear(dim_s, 2 * dim_s)
-        self.out = nn.Linear(dim_s, dim_s)
+        self.query = Linear(dim_s, dim_s)
+        self.key_value = Linear(dim_s, 2 * dim_s)
+        self.out = Linear(dim_s, dim_s)
 
     def forward(self, queries: Tensor, vectors: Tensor) -> Tensor:
-        """Let queries (B, n, dim_s) attend to vectors (B, m, dim_s); returns (B, n, dim_s)."""
-        query = self._split(self.query(queries))
-        key, value = self.key_value(vectors).chunk(2, dim=-1)
-        scores = torch.matmul(query, self._split(key).transpose(-1, -2)) / math.sqrt(query.shape[-1])
-        attended = torch.matmul(torch.softmax(scores, dim=-1), self._split(value))
-        return self.out(attended.transpose(1, 2).flatten(2))
-
-    def _split(self, vectors: Tensor) -> Tensor:
-        return vectors.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        """Let queries (n, B, dim_s) attend to vectors (m, B, dim_s); returns (n, B, dim_s)."""
+        return self.out(attention(self.query(queries), self.key_value(vectors), self.heads))
 
 
 def _to_n_s(shape: Shape, model: Model) -> nn.Module:

@@ -50,7 +50,10 @@ class Bilevel:
 
     def train_architecture(self, batch: Batch, temperature: float, scale: float) -> tuple[Tensor, Tensor]:
         """Let A and B minimise LogLoss + R, w held fixed: no gradient of w is computed; return both terms."""
+        # With w as constants, the passes leave out what only the gradients of w and of the embeddings need.
+        self.model.requires_grad_(False)
         loss = self._log_loss(batch, self.weights.sample(temperature, self._gumbel))
+        self.model.requires_grad_(True)
         regularisation = self.weights.regularisation(self._importance, self._settings.gamma)
         logits = list(self.weights.parameters())
         for parameter, gradient in zip(logits, torch.autograd.grad(loss + regularisation, logits), strict=True):
