@@ -1,0 +1,78 @@
+"""The compiled kernels against torch's products in float64, which does not take them."""
+
+import numpy as np
+import pytest
+import torch
+from torch.autograd import grad
+
+from distdnas_hpc.nn.vector_kernels import LANES, _exp
+from distdnas_hpc.nn.vector_products import attention, pair_products
+
+ROWS = [1, LANES, 2 * LANES + 3]
+
+
+def both(function, *inputs):
+    """Values and gradients by the kernels, and in float64."""
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        of_type = [x.to(dtype).requires_grad_() for x in inputs]
+        y = function(*of_type)
+        factor = torch.linspace(-1, 1, y.numel(), dtype=dtype).reshape(y.shape)
+        found.append((y.detach(), *grad((factor * y).sum(), of_type)))
+    return found
+
+
+def close(found, expected):
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype != theirs.dtype
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_attention(rows, heads):
+    torch.manual_seed(0)
+    query, key_value = torch.randn(5, rows, 8), torch.randn(7, rows, 16)
+    close(*both(lambda q, kv: attention(q, kv, heads), query, key_value))
+
+
+def test_attention_to_scores_far_apart_is_the_vector_of_the_highest():
+    query, key_value = torch.full((1, 3, 4), 1000.0), torch.randn(6, 3, 8)
+    key_value[:, :, :4] = -1.0
+    key_value[2, :, :4] = 1.0
+    torch.testing.assert_close(attention(query, key_value, 1)[0], key_value[2, :, 4:])
+
+
+def test_what_is_not_finite_stays_visible():
+    query, key_value = torch.randn(2, 3, 4), torch.randn(5, 3, 8)
+    query[1, 2, 0] = float("nan")
+    assert attention(query, key_value, 1).isfinite().all(-1).tolist() == [[True] * 3, [True, True, False]]
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_pair_products(rows):
+    torch.manual_seed(0)
+    vectors = torch.randn(6, rows, 4)
+    close(*both(pair_products, vectors))
+    expected = [vectors[i, 0] @ vectors[j, 0] for i in range(6) for j in range(i)]
+    torch.testing.assert_close(pair_products(vectors)[0], torch.stack(expected))
+
+
+def test_any_number_of_threads_gives_the_same():
+    query, key_value = torch.randn(5, 3 * LANES + 1, 8), torch.randn(7, 3 * LANES + 1, 16)
+    before = torch.get_num_threads()
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        found.append(attention(query, key_value, 2))
+    torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+def test_exp():
+    x = np.concatenate([np.linspace(-87, 0, 10_001), np.linspace(-1, 0, 1001)]).astype(np.float32)
+    found = np.array([_exp(value) for value in x], np.float64)
+    assert found == pytest.approx(np.exp(x.astype(np.float64)), rel=3e-7)
+    assert _exp(np.float32(-1e30)) < 1e-37
+    assert np.isnan(_exp(np.float32("nan")))
