@@ -1,10 +1,10 @@
 """Embeddings and an interaction network: a complete CTR model."""
 
-from typing import Any
-
 from torch import Tensor, nn
 
+from distdnas_hpc.nn import row_parallel
 from distdnas_hpc.nn.embedding import Embedding
+from distdnas_hpc.nn.network import Mixing
 
 
 class CTRModel(nn.Module):
@@ -15,9 +15,9 @@ class CTRModel(nn.Module):
         self.embedding = embedding
         self.network = network
 
-    def forward(self, dense: Tensor, sparse: Tensor, **options: Any) -> Tensor:
-        """Return logits (B,) of dense features (B, D) and ids (B, F); `options` (such as mixing) reach the network."""
-        return self.network(dense, self.embedding(sparse), **options)
+    def forward(self, dense: Tensor, sparse: Tensor, mixing: Mixing | None = None) -> Tensor:
+        """Return logits (B,) of dense features (B, D) and ids (B, F); `mixing` is for a supernet."""
+        return row_parallel.forward(self.network, dense, self.embedding(sparse), mixing)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, those of looked-up embeddings too."""

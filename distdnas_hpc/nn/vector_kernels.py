@@ -2,7 +2,6 @@
 
 As matrix products these are 16 × 4 and smaller, one for each row and head, far below what a library does well. Here
 LANES rows are computed side by side: their vectors are copied to (…, LANES), and every innermost loop goes over rows.
-The kernels take rows from `start` to `end`, so that threads share a batch; a row's numbers depend on no other row's.
 """
 
 import numba
@@ -19,17 +18,17 @@ LANES = 64
 
 
 @compiled
-def attention_forward(start: int, end: int, query: Array, key_value: Array, heads: int, attended: Array) -> None:
+def attention_forward(query: Array, key_value: Array, attended: Array, heads: int) -> None:
     """Let query (n, B, dim_s) attend to key_value (m, B, 2 dim_s): softmax(Q Kᵀ / √(dim_s/heads)) V in each head."""
-    n, _, dim_s = query.shape
+    n, rows, dim_s = query.shape
     m, of_head = len(key_value), dim_s // heads
     scale = np.float32(1 / np.sqrt(of_head))
     q, o = np.zeros((n, dim_s, LANES), np.float32), np.zeros((n, dim_s, LANES), np.float32)
     kv = np.zeros((m, 2 * dim_s, LANES), np.float32)
     p = np.zeros((m, LANES), np.float32)
-    for first in range(start, end, LANES):
-        _take(query, first, end, q)
-        _take(key_value, first, end, kv)
+    for first in range(0, rows, LANES):
+        _take(query, first, q)
+        _take(key_value, first, kv)
         o[:] = 0
         for begin in range(0, dim_s, of_head):
             for i in range(n):
@@ -37,32 +36,25 @@ def attention_forward(start: int, end: int, query: Array, key_value: Array, head
                 for c in range(begin, begin + of_head):
                     for j in range(m):
                         _add_product(o[i, c], p[j], kv[j, dim_s + c])
-        _put(o, first, end, attended)
+        _put(o, first, attended)
 
 
 @compiled
 def attention_backward(
-    start: int,
-    end: int,
-    query: Array,
-    key_value: Array,
-    heads: int,
-    gradient: Array,
-    of_query: Array,
-    of_key_value: Array,
+    query: Array, key_value: Array, gradient: Array, of_query: Array, of_key_value: Array, heads: int
 ) -> None:
     """Write the gradients of `attention_forward`'s inputs from that of its output; probabilities are made again."""
-    n, _, dim_s = query.shape
+    n, rows, dim_s = query.shape
     m, of_head = len(key_value), dim_s // heads
     scale = np.float32(1 / np.sqrt(of_head))
     q, g = np.zeros((n, dim_s, LANES), np.float32), np.zeros((n, dim_s, LANES), np.float32)
     kv = np.zeros((m, 2 * dim_s, LANES), np.float32)
     to_q, to_kv = np.zeros((n, dim_s, LANES), np.float32), np.zeros((m, 2 * dim_s, LANES), np.float32)
     p, to_p, total = np.zeros((m, LANES), np.float32), np.zeros((m, LANES), np.float32), np.zeros(LANES, np.float32)
-    for first in range(start, end, LANES):
-        _take(query, first, end, q)
-        _take(key_value, first, end, kv)
-        _take(gradient, first, end, g)
+    for first in range(0, rows, LANES):
+        _take(query, first, q)
+        _take(key_value, first, kv)
+        _take(gradient, first, g)
         to_q[:] = 0
         to_kv[:] = 0
         for begin in range(0, dim_s, of_head):
@@ -81,37 +73,37 @@ def attention_backward(
                     for c in range(begin, begin + of_head):
                         _add_product(to_q[i, c], to_p[j], kv[j, c])
                         _add_product(to_kv[j, c], to_p[j], q[i, c])
-        _put(to_q, first, end, of_query)
-        _put(to_kv, first, end, of_key_value)
+        _put(to_q, first, of_query)
+        _put(to_kv, first, of_key_value)
 
 
 @compiled
-def pairs_forward(start: int, end: int, vectors: Array, products: Array) -> None:
+def pairs_forward(vectors: Array, products: Array) -> None:
     """Write the inner products of all pairs of vectors (k, B, dim_s), row by row of the lower triangle: (pairs, B)."""
-    k, _, dim_s = vectors.shape
+    k, rows, dim_s = vectors.shape
     x, total = np.zeros((k, dim_s, LANES), np.float32), np.zeros(LANES, np.float32)
-    for first in range(start, end, LANES):
-        _take(vectors, first, end, x)
+    for first in range(0, rows, LANES):
+        _take(vectors, first, x)
         pair = 0
         for i in range(k):
             for j in range(i):
                 total[:] = 0
                 for c in range(dim_s):
                     _add_product(total, x[i, c], x[j, c])
-                part = products[pair, first : min(first + LANES, end)]
+                part = products[pair, first : first + LANES]
                 part[:] = total[: len(part)]
                 pair += 1
 
 
 @compiled
-def pairs_backward(start: int, end: int, vectors: Array, gradient: Array, of_vectors: Array) -> None:
+def pairs_backward(vectors: Array, gradient: Array, of_vectors: Array) -> None:
     """Write the gradient of `pairs_forward`'s vectors from that of the products, (B, pairs)."""
-    k, _, dim_s = vectors.shape
+    k, rows, dim_s = vectors.shape
     x, to_x = np.zeros((k, dim_s, LANES), np.float32), np.zeros((k, dim_s, LANES), np.float32)
     g = np.zeros((gradient.shape[1], LANES), np.float32)
-    for first in range(start, end, LANES):
-        _take(vectors, first, end, x)
-        for lane in range(min(LANES, end - first)):
+    for first in range(0, rows, LANES):
+        _take(vectors, first, x)
+        for lane in range(min(LANES, rows - first)):
             for pair in range(len(g)):
                 g[pair, lane] = gradient[first + lane, pair]
         to_x[:] = 0
@@ -122,23 +114,23 @@ def pairs_backward(start: int, end: int, vectors: Array, gradient: Array, of_vec
                     _add_product(to_x[i, c], g[pair], x[j, c])
                     _add_product(to_x[j, c], g[pair], x[i, c])
                 pair += 1
-        _put(to_x, first, end, of_vectors)
+        _put(to_x, first, of_vectors)
 
 
 @compiled
-def _take(source: Array, first: int, end: int, lanes: Array) -> None:
-    """Copy rows `first` to `end`, at most LANES, of (vectors, B, width) to (vectors, width, LANES)."""
+def _take(source: Array, first: int, lanes: Array) -> None:
+    """Copy LANES rows from `first` on, or those that are left, of (vectors, B, width) to (vectors, width, LANES)."""
     for i in range(source.shape[0]):
-        for lane in range(min(LANES, end - first)):
+        for lane in range(min(LANES, source.shape[1] - first)):
             for c in range(source.shape[2]):
                 lanes[i, c, lane] = source[i, first + lane, c]
 
 
 @compiled
-def _put(lanes: Array, first: int, end: int, target: Array) -> None:
+def _put(lanes: Array, first: int, target: Array) -> None:
     """Undo `_take`."""
     for i in range(target.shape[0]):
-        for lane in range(min(LANES, end - first)):
+        for lane in range(min(LANES, target.shape[1] - first)):
             for c in range(target.shape[2]):
                 target[i, first + lane, c] = lanes[i, c, lane]
 

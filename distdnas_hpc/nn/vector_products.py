@@ -5,15 +5,14 @@ On CPUs by compiled kernels, elsewhere, and where MACs are counted, in torch's m
 """
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from distdnas_hpc.nn.vector_kernels import LANES, attention_backward, attention_forward, pairs_backward, pairs_forward
+from distdnas_hpc.nn.vector_kernels import attention_backward, attention_forward, pairs_backward, pairs_forward
 
 
 def attention(query: Tensor, key_value: Tensor, heads: int) -> Tensor:
@@ -61,14 +60,14 @@ class _Attention(torch.autograd.Function):
         ctx.save_for_backward(query, key_value)
         ctx.heads = heads
         attended = torch.empty_like(query)
-        _over_rows(attention_forward, query.shape[1], query, key_value, heads, attended)
+        attention_forward(*_arrays(query, key_value, attended), heads)
         return attended
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         query, key_value = ctx.saved_tensors
         of_both = torch.empty_like(query), torch.empty_like(key_value)
-        _over_rows(attention_backward, query.shape[1], query, key_value, ctx.heads, gradients[0].contiguous(), *of_both)
+        attention_backward(*_arrays(query, key_value, gradients[0].contiguous(), *of_both), ctx.heads)
         return *of_both, None
 
 
@@ -79,14 +78,14 @@ class _PairProducts(torch.autograd.Function):
         ctx.save_for_backward(vectors)
         count, rows, _ = vectors.shape
         products = vectors.new_empty(count * (count - 1) // 2, rows)
-        _over_rows(pairs_forward, rows, vectors, products)
+        pairs_forward(*_arrays(vectors, products))
         return products.t()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (vectors,) = ctx.saved_tensors
         of_vectors = torch.empty_like(vectors)
-        _over_rows(pairs_backward, vectors.shape[1], vectors, gradients[0].contiguous(), of_vectors)
+        pairs_backward(*_arrays(vectors, gradients[0].contiguous(), of_vectors))
         return of_vectors
 
 
@@ -94,21 +93,5 @@ def _has_kernels(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32
 
 
-def _over_rows(kernel: Callable[..., None], rows: int, *arguments: Any) -> None:
-    """Run a kernel over all rows of the batch, in as many threads as torch has."""
-    arrays = [x.detach().numpy() if isinstance(x, Tensor) else x for x in arguments]
-    threads = torch.get_num_threads()
-    share = -(-rows // (threads * LANES)) * LANES
-    starts = range(0, rows, share)
-    if len(starts) == 1:
-        kernel(0, rows, *arrays)
-        return
-    waiting = [_pool(threads).submit(kernel, start, min(start + share, rows), *arrays) for start in starts[1:]]
-    kernel(0, share, *arrays)
-    for one in waiting:
-        one.result()
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="vectors")
+def _arrays(*tensors: Tensor) -> list[NDArray[np.float32]]:
+    return [tensor.detach().numpy() for tensor in tensors]

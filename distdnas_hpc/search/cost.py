@@ -19,6 +19,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.inspection import permutation_importance
 
 from distdnas_hpc.config import Config
+from distdnas_hpc.nn import row_parallel
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
 from distdnas_hpc.nn.macs import submodule_macs
 from distdnas_hpc.nn.network import Network
@@ -191,6 +192,6 @@ def _latency(config: Config, architecture: Architecture, dense: int, sparse: int
     seconds = []
     for _ in range(REPEATS + 1):
         start = time.perf_counter()
-        network(*inputs).sum().item()  # .item() waits for the device
+        row_parallel.forward(network, *inputs).sum().item()  # .item() waits for the device
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[1:])  # the first pass warms up
