@@ -55,27 +55,37 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._start = 0.0
 
     def watch(self, bilevel: Bilevel) -> None:
         """Time the model's parts and the optimizers; what is left of a step is the backward pass."""
-        for module, name in ((bilevel.model.embedding, "embeddings"), (bilevel.model.network, "forward")):
-            module.register_forward_pre_hook(self._enter)
-            module.register_forward_hook(self._leave(name))
+        for module, name in ((bilevel.model.embedding, "embeddings"), (bilevel.model, "forward")):
+            enter, leave = self._hooks(name)
+            module.register_forward_pre_hook(enter)
+            module.register_forward_hook(leave)
         optimizers = bilevel.w_optimizers
         timed = ((optimizers.embedding, "embeddings"), (optimizers.network, "optimizer"))
         for optimizer, name in (*timed, (bilevel.architecture_optimizer, "optimizer")):
-            optimizer.register_step_pre_hook(self._enter)
-            optimizer.register_step_post_hook(self._leave(name))
+            enter, leave = self._hooks(name)
+            optimizer.register_step_pre_hook(enter)
+            optimizer.register_step_post_hook(leave)
 
-    def _enter(self, *_: Any) -> None:
-        self._start = time.perf_counter()
+    def _hooks(self, name: str) -> tuple[Callable[..., None], Callable[..., None]]:
+        """Return what begins and ends a measurement; one inside another is taken off it."""
+        began, of_others = 0.0, 0.0
 
-    def _leave(self, name: str) -> Callable[..., None]:
+        def enter(*_: Any) -> None:
+            nonlocal began, of_others
+            began, of_others = time.perf_counter(), self.total
+
         def leave(*_: Any) -> None:
-            self.seconds[name] += time.perf_counter() - self._start
+            self.seconds[name] += time.perf_counter() - began - (self.total - of_others)
 
-        return leave
+        return enter, leave
+
+    @property
+    def total(self) -> float:
+        """All seconds so far."""
+        return sum(self.seconds.values())
 
 
 class Ours:
@@ -95,10 +105,10 @@ class Ours:
         start = time.perf_counter()
         w_batch, architecture_batch = next(self.batches), next(self.batches)
         fed = time.perf_counter()
-        before = sum(self.clock.seconds.values())
+        before = self.clock.total
         self.bilevel.train_w(w_batch, 1.0, 1.0)
         self.bilevel.train_architecture(architecture_batch, 1.0, 1.0)
-        other = time.perf_counter() - fed - (sum(self.clock.seconds.values()) - before)
+        other = time.perf_counter() - fed - (self.clock.total - before)
         self.clock.seconds["feed"] += fed - start
         self.clock.seconds["backward"] += other
 
@@ -222,7 +232,7 @@ def measure(
         print(f"  {name:12} {best[name]:7.3f} s ({low:.3f} to {high:.3f}), {rows:,.0f} rows/s")
     for name, value in {**rates, "ours": rate, "naive": macs / best["naive"] / 1e9}.items():
         print(f"  {name:12} {value:7.1f} GMAC/s")
-    total = sum(ours.clock.seconds.values())
+    total = ours.clock.total
     shares = ("feed", "embeddings", "forward", "backward", "optimizer")
     print("  " + ", ".join(f"{name} {ours.clock.seconds[name] / total:.1%}" for name in shares), flush=True)
     against = [(f"{name}'s", rate / value) for name, value in rates.items()]

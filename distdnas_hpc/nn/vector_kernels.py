@@ -18,7 +18,7 @@ LANES = 64
 
 
 @compiled
-def attention_forward(query: Array, key_value: Array, attended: Array, heads: int) -> None:
+def attention_forward(heads: int, query: Array, key_value: Array, attended: Array) -> None:
     """Let query (n, B, dim_s) attend to key_value (m, B, 2 dim_s): softmax(Q Kᵀ / √(dim_s/heads)) V in each head."""
     n, rows, dim_s = query.shape
     m, of_head = len(key_value), dim_s // heads
@@ -41,7 +41,7 @@ def attention_forward(query: Array, key_value: Array, attended: Array, heads: in
 
 @compiled
 def attention_backward(
-    query: Array, key_value: Array, gradient: Array, of_query: Array, of_key_value: Array, heads: int
+    heads: int, query: Array, key_value: Array, gradient: Array, of_query: Array, of_key_value: Array
 ) -> None:
     """Write the gradients of `attention_forward`'s inputs from that of its output; probabilities are made again."""
     n, rows, dim_s = query.shape

@@ -60,14 +60,14 @@ class _Attention(torch.autograd.Function):
         ctx.save_for_backward(query, key_value)
         ctx.heads = heads
         attended = torch.empty_like(query)
-        attention_forward(*_arrays(query, key_value, attended), heads)
+        attention_forward(heads, *_arrays(query, key_value, attended))
         return attended
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         query, key_value = ctx.saved_tensors
         of_both = torch.empty_like(query), torch.empty_like(key_value)
-        attention_backward(*_arrays(query, key_value, gradients[0].contiguous(), *of_both), ctx.heads)
+        attention_backward(ctx.heads, *_arrays(query, key_value, gradients[0].contiguous(), *of_both))
         return *of_both, None
 
 
