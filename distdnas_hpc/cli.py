@@ -18,7 +18,7 @@ from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import Config, load_config
-from distdnas_hpc.data.inspect import describe, verify_shards
+from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch
 from distdnas_hpc.report.data_table import data_table
@@ -103,7 +103,7 @@ def prepare(
     workers: Workers = None,
     folder: Run = None,
     detach: Detach = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every shard again and compare its checksum.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file again and compare its checksum.")] = False,
 ) -> None:
     """Turn an experiment's raw days into HDF5 shards, or go on doing so, and show what 'distdnas data' shows.
 
@@ -115,8 +115,8 @@ def prepare(
         return
     if verify:
         with ForegroundProgress(err, "verify") as progress:
-            verify_shards(pipeline.prepared_folder(run), progress)
-        err.print("Every shard is what was written.", highlight=False)
+            verify_days(pipeline.prepared_folder(run), progress)
+        err.print("Every file is what was written.", highlight=False)
     out.print(data_table(describe(pipeline.prepared_folder(run))))
 
 

@@ -162,6 +162,11 @@ class Data(Section):
             raise ValueError("'day' needs columns with names: set schema.format to csv or parquet, or use rows_per_day")
         return self
 
+    @property
+    def counted(self) -> bool:
+        """Whether ids depend on how often a value is seen."""
+        return self.overflow == "frequent" or self.min_count > 1
+
     def raw_file(self, day: int) -> Path:
         """Path of the raw file that holds `day` (1-based)."""
         return Path(self.raw.replace("{day}", str(day - 1 + self.first_file)))

@@ -67,10 +67,12 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
 
 
 def _parse(work: Work) -> dict[str, Any]:
-    """Read the raw text of a day, once."""
+    """Turn the raw text of a day into shards."""
     from distdnas_hpc.data.prepare import parse_day
 
-    return parse_day(work.run.config.data, _day(work), work.folder, work.progress)
+    config, day = work.run.config, _day(work)
+    prepared = prepared_folder(work.run)
+    return parse_day(config.data, day, work.folder, prepared, work.progress, training=day in config.train.days)
 
 
 def _merge(work: Work) -> dict[str, Any]:
@@ -79,13 +81,11 @@ def _merge(work: Work) -> dict[str, Any]:
 
     config = work.run.config
     parsed = {day: work.run.task_folder("parse", _day_name(day)) for day in _days(config)}
-    prepared = prepared_folder(work.run)
-    prepared.mkdir(exist_ok=True)
-    return merge_days(config.data, config.train.days, parsed, prepared)
+    return merge_days(config.data, config.train.days, parsed, prepared_folder(work.run))
 
 
 def _encode(work: Work) -> dict[str, Any]:
-    """Turn a parsed day into HDF5 shards."""
+    """Tell what the codes in a day's shards mean."""
     from distdnas_hpc.data.prepare import encode_day
 
     parsed = work.run.task_folder("parse", work.task)
@@ -93,14 +93,14 @@ def _encode(work: Work) -> dict[str, Any]:
 
 
 def _manifest(work: Work) -> dict[str, Any]:
-    """Name every shard: from here on the data is complete, and the tokens that it was made from can go."""
-    from distdnas_hpc.data.prepare import discard_tokens, write_manifest
+    """Name every file: from here on the data is complete, and the counts that ids were chosen by can go."""
+    from distdnas_hpc.data.prepare import discard_counts, write_manifest
 
     config = work.run.config
     encoded = {day: work.run.result("encode", _day_name(day)) for day in _days(config)}
     result = write_manifest(config.data, encoded, prepared_folder(work.run))
     for day in _days(config):
-        discard_tokens(work.run.task_folder("parse", _day_name(day)))
+        discard_counts(work.run.task_folder("parse", _day_name(day)))
     return result
 
 

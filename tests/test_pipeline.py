@@ -139,11 +139,11 @@ def test_prepare_does_the_first_stages_and_run_goes_on_from_there(inline, tmp_pa
     config = write_config(tmp_path)
     told = distdnas("prepare", config, "--cluster", "inline", "--verify")
     assert told.returncode == 0, told.stderr
-    assert "Every shard is what was written." in told.stderr
+    assert "Every file is what was written." in told.stderr
     assert "2,400 rows" in told.stdout
     run = tmp_path / "run"
     assert not (run / "cost").exists()
-    assert not list(run.glob("parse/*/tokens.h5")), "what nobody reads again is gone"
+    assert not list(run.glob("parse/*/counts.h5")), "what nobody reads again is gone"
     assert read_yaml(run / "prepared/manifest.yaml") == read_yaml(inline / "run/prepared/manifest.yaml")
     before = (run / "prepared/manifest.yaml").stat().st_mtime_ns
     assert distdnas("run", config, "--cluster", "inline").returncode == 0
