@@ -140,7 +140,7 @@ def status(
 ) -> None:
     """Show every task of a run: its state, speed, loss and time left, and why it went wrong if it did.
 
-    Exit status 1 when a task failed, was interrupted or got lost.
+    Exit status 1 when a task failed, diverged, was interrupted or got lost.
     """
     run = RunFolder(folder)
     statuses = run_status(run, pipeline.stages(run.config), slurm.alive_jobs(run))

@@ -23,7 +23,7 @@ class UnfinishedError(Exception):
 
     Attributes
     ----------
-    wrong : the tasks that failed, were interrupted or got lost.
+    wrong : the tasks that failed, diverged, were interrupted or got lost.
     """
 
     def __init__(self, wrong: Sequence[TaskStatus]) -> None:

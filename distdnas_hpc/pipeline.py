@@ -163,8 +163,7 @@ def _train(work: Work) -> dict[str, Any]:
 
     cost = network_cost(build, dense, sparse, config.model.dim_s)
     seed = config.seed_of("train", work.task)
-    torch.manual_seed(seed)
-    result = train_model(config, build(), manifest, seed, work.folder, device, work.progress)
+    result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
     return {
         "title": title(work.task, config),
         "macs": cost.macs,

@@ -19,7 +19,15 @@ from distdnas_hpc.progress import Progress
 Alive = Callable[[], Collection[str] | None]
 """Asks Slurm which of the run's jobs live; see `run_status`."""
 
-STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "lost": "red", "pending": "dim"}
+STYLES = {
+    "done": "green",
+    "running": "cyan",
+    "failed": "red",
+    "interrupted": "yellow",
+    "lost": "red",
+    "diverged": "red",
+    "pending": "dim",
+}
 BAR = 12
 """Characters of a bar."""
 SHOWN = 32
@@ -67,7 +75,14 @@ class ForegroundProgress(Progress):
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
-    def update(self, fraction: float, *, rows: int | None = None, loss: float | None = None) -> None:
+    def update(
+        self,
+        fraction: float,
+        *,
+        rows: int | None = None,
+        loss: float | None = None,
+        architecture: dict[str, list[float]] | None = None,
+    ) -> None:
         """Move the bar to `fraction` (0 to 1)."""
         self._bar.update(self._task, completed=fraction)
 

@@ -2,6 +2,7 @@
 
     RUN/config.yaml, environment.yaml, ledger.jsonl, report.html
     RUN/STAGE/TASK/result.yaml             the truth: a task is done exactly when this exists
+    RUN/STAGE/TASK/checkpoints/            what the next attempt of search or training goes on from, until result.yaml
     RUN/STAGE/TASK/attempt_01/             started.yaml, progress.json, log.txt, ended.yaml; of a process on this
                                            machine also process.yaml and output.txt
     RUN/slurm/                             sbatch scripts and what jobs printed
@@ -36,8 +37,8 @@ class RunFolder:
     def prepare(cls, config: Config) -> "RunFolder":
         """Make the run folder of `config`, or open the one that is there if it belongs to the same experiment.
 
-        Where tasks run (`cluster`) may differ from last time and is updated; anything else that differs is refused, so
-        that results of two experiments never mix.
+        Where tasks run (`cluster`) and when they write checkpoints may differ from last time and is updated; anything
+        else that differs is refused, so that results of two experiments never mix.
         """
         path = config.run
         existing = path / "config.yaml"

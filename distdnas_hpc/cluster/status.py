@@ -21,7 +21,7 @@ from distdnas_hpc.cluster.stages import Stage
 SILENCE = 180.0
 """Seconds without a sign of life after which a task on another host counts as lost (progress comes every 30 s)."""
 
-WENT_WRONG = ("failed", "interrupted", "lost")
+WENT_WRONG = ("failed", "diverged", "interrupted", "lost")
 """States of a task that ended without a result."""
 
 Jobs = dict[tuple[str, str, int], str]
@@ -32,9 +32,9 @@ Jobs = dict[tuple[str, str, int], str]
 class TaskStatus:
     """One row of `distdnas status`.
 
-    `state` is one of pending (not started), running, done, failed, interrupted (told to stop), lost (died without a
-    word). `attempt` is 0 for a task that was never started and isn't queued. `fraction` is 0 to 1; times are seconds;
-    figures that are not known are None.
+    `state` is one of pending (not started), running, done, failed, diverged (its loss did), interrupted (told to stop),
+    lost (died without a word). `attempt` is 0 for a task that was never started and isn't queued. `fraction` is 0 to 1;
+    times are seconds; figures that are not known are None.
     """
 
     stage: str

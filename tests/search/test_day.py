@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.feed import Feed
 from distdnas_hpc.data.manifest import Manifest
-from distdnas_hpc.errors import UserError
+from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
@@ -182,7 +182,7 @@ def test_a_loss_that_is_not_finite_stops_the_search_and_leaves_nothing(planted, 
     root, manifest, importance = planted
     config = make_config(root)
     config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"dense_lr": 1e30})})
-    with pytest.raises(RuntimeError, match="a loss stopped being finite in the 1 steps up to step"):
+    with pytest.raises(DivergedError, match=r"diverged at step 1 \(day 1\): loss_architecture is .*; the .* output.* is"):
         search_day(config, 1, manifest, importance, tmp_path, CPU, SILENT)
     assert list(tmp_path.iterdir()) == []
 

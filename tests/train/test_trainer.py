@@ -60,7 +60,7 @@ def train(planted, folder: Path, *, network: nn.Module | None = None, seed: int 
         torch.manual_seed(seed)
         network = build_network("distdnas", config, 2, 3, Architecture.full(2))
     folder.mkdir(exist_ok=True)
-    return train_model(config, network, manifest, seed, folder, CPU, progress)
+    return train_model(config, lambda: network, manifest, seed, folder, CPU, progress)
 
 
 class RowReader(nn.Module):
@@ -237,5 +237,5 @@ def test_a_gpu_trains_what_the_cpu_trains_within_rounding(planted, tmp_path):
     torch.manual_seed(1)
     network = build_network("distdnas", config, 2, 3, Architecture.full(2))
     (tmp_path / "gpu").mkdir()
-    found = train_model(config, network, manifest, 1, tmp_path / "gpu", torch.device("cuda"), SILENT)
+    found = train_model(config, lambda: network, manifest, 1, tmp_path / "gpu", torch.device("cuda"), SILENT)
     assert found["auc"] == pytest.approx(expected["auc"], abs=0.01)
