@@ -25,6 +25,7 @@ def write_config(folder: Path, **changes: dict[str, Any]) -> Path:
         "cost": {"samples": 200, "trees": 20},
         "search": {"days": "1-2"},
         "train": {"days": "1-3", "test_day": 4},
+        "checkpoint": {},
         "cluster": {},
     }
     for section, keys in small.items():

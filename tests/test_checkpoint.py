@@ -48,7 +48,10 @@ def test_there_is_none_at_first(tmp_path):
 
 def test_the_last_two_are_kept(tmp_path):
     write(tmp_path, 9, 10, 11, 200)
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step_00000011.pt", "step_00000200.pt"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step_00000011.pt",
+        "step_00000200.pt",
+    ]
     assert found(tmp_path) == 200
 
 
@@ -92,7 +95,9 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
     assert not leftover.exists()
 
 
-@pytest.mark.parametrize(("changes", "key"), [({"config": "beef"}, "config"), ({"seed": 2}, "seed"), ({"data": 3}, "data")])
+@pytest.mark.parametrize(
+    ("changes", "key"), [({"config": "beef"}, "config"), ({"seed": 2}, "seed"), ({"data": 3}, "data")]
+)
 def test_one_of_something_else_is_refused(tmp_path, changes, key):
     write(tmp_path, 10)
     with pytest.raises(UserError, match=rf"step_00000010.pt belongs to something else \(it differs in {key}\).*remove"):

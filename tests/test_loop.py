@@ -142,10 +142,14 @@ def test_divergence_ends_at_the_step_with_the_module_and_the_last_good_checkpoin
         run(tmp_path, settings, broken_from=bad, at=seen.append)
     last = {None: 0, 3: 3, 1: bad - 1}[settings.steps]
     begin = f"the checkpoint of step {last}" if last else "the start"
-    assert f"LogLoss diverged at step {bad} (day 1): loss is inf; all outputs are finite; the largest" in str(caught.value)
+    assert f"LogLoss diverged at step {bad} (day 1): loss is inf; all outputs are finite; the largest" in str(
+        caught.value
+    )
     assert "is that of module inner" in str(caught.value)
     assert f"tries again from {begin}" in str(caught.value)
-    assert written(tmp_path) == [step for step in (last - 1, last) if step > 0 and (step == last or settings.steps == 1)]
+    assert written(tmp_path) == [
+        step for step in (last - 1, last) if step > 0 and (step == last or settings.steps == 1)
+    ]
     assert max(seen) <= bad + 1  # the stretch's end
     assert seen[-(bad - last) :] == list(range(last + 1, bad + 1))  # the second look
 

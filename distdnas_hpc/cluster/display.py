@@ -36,12 +36,22 @@ SHOWN = 32
 
 @contextmanager
 def progress_shown(
-    run: RunFolder, stages: Sequence[Stage], console: Console, alive: Alive, interval: float
+    run: RunFolder,
+    stages: Sequence[Stage],
+    console: Console,
+    alive: Alive,
+    interval: float,
+    picture: Callable[[Sequence[TaskStatus]], RenderableType] | None = None,
 ) -> Iterator[None]:
-    """Show the run's progress while the block runs, looking at the files every `interval` seconds."""
-    watch = Watch(run, stages, alive)
+    """Show the run's progress while the block runs, looking at the files every `interval` seconds.
+
+    Parameters
+    ----------
+    picture : draws it on a terminal; default: `draw`.
+    """
+    watch, picture = Watch(run, stages, alive), picture or draw
     if console.is_terminal:
-        with Live(console=console, get_renderable=lambda: draw(watch.look()), refresh_per_second=1 / interval):
+        with Live(console=console, get_renderable=lambda: picture(watch.look()), refresh_per_second=1 / interval):
             yield
         return
     stop = threading.Event()

@@ -43,12 +43,7 @@ class RunFolder:
         path = config.run
         existing = path / "config.yaml"
         if existing.is_file():
-            differing = _differences(load_config(existing).experiment(), config.experiment())
-            if differing:
-                raise UserError(
-                    f"The run folder {path} belongs to another config (it differs in {', '.join(differing)}); "
-                    "nothing was changed. Set 'run' to a new folder (or pass --run), or remove this one."
-                )
+            cls.open(config)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path} exists but is not a run folder; nothing was changed. Set 'run' to a new folder.")
         try:
@@ -61,6 +56,18 @@ class RunFolder:
                 f"The run folder {path} can't be written ({error.strerror}); set 'run' elsewhere."
             ) from None
         return cls(path)
+
+    @classmethod
+    def open(cls, config: Config) -> "RunFolder":
+        """Open the run folder of `config` unchanged; a UserError if it isn't there or belongs to another."""
+        run = cls(config.run)
+        differing = _differences(run.config.experiment(), config.experiment())
+        if differing:
+            raise UserError(
+                f"The run folder {config.run} belongs to another config (it differs in {', '.join(differing)}); "
+                "nothing was changed. Set 'run' to a new folder (or pass --run), or remove this one."
+            )
+        return run
 
     @property
     def config(self) -> Config:

@@ -34,7 +34,7 @@ class TaskStatus:
 
     `state` is one of pending (not started), running, done, failed, diverged (its loss did), interrupted (told to stop),
     lost (died without a word). `attempt` is 0 for a task that was never started and isn't queued. `fraction` is 0 to 1;
-    times are seconds; figures that are not known are None.
+    times are seconds; figures that are not known are None. `architecture` is what a search says of α and β, flat.
     """
 
     stage: str
@@ -52,6 +52,7 @@ class TaskStatus:
     reason: str = ""
     input_fault: bool = False
     log: str | None = None
+    architecture: dict[str, list[float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def _done(run: RunFolder, stage: str, task: str, jobs: Jobs) -> TaskStatus:
     return TaskStatus(
         stage, task, "done", about["attempt"], jobs.get((stage, task, about["attempt"])), about["host"],
         about["seconds"], 1.0, told.get("rows"), progress.get("rows_per_second"), progress.get("loss"),
-        log=str(folder / "log.txt"),
+        log=str(folder / "log.txt"), architecture=progress.get("architecture"),
     )  # fmt: skip
 
 
@@ -213,7 +214,7 @@ def _not_done(run: RunFolder, stage: str, task: str, attempt: _Attempt, state: s
         _seconds_between(started["time"], until) if started and until else None,
         progress.get("fraction") or 0.0, progress.get("rows"), progress.get("rows_per_second"), progress.get("loss"),
         progress.get("eta_seconds") if state == "running" else None, reason, bool(ended.get("input_fault")),
-        _log(run, attempt),
+        _log(run, attempt), progress.get("architecture"),
     )  # fmt: skip
 
 

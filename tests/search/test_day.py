@@ -189,7 +189,9 @@ def test_a_loss_that_is_not_finite_stops_the_search_and_leaves_nothing(planted, 
     config = make_config(root)
     config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"dense_lr": 1e30})})
     config = config.model_copy(update={"checkpoint": config.checkpoint.model_copy(update={"steps": None})})
-    with pytest.raises(DivergedError, match=r"diverged at step 1 \(day 1\): loss_architecture is .*; the .* output.* is"):
+    with pytest.raises(
+        DivergedError, match=r"diverged at step 1 \(day 1\): loss_architecture is .*; the .* output.* is"
+    ):
         search_day(config, 1, manifest, importance, tmp_path, CPU, SILENT)
     assert list(tmp_path.iterdir()) == []
 
@@ -273,7 +275,9 @@ def test_a_loss_beyond_the_bound_is_divergence_too(planted, tmp_path):
     config = make_config(root)
     hot = config.optimizer.model_copy(update={"dense_lr": 30.0})
     config = config.model_copy(update={"optimizer": hot})
-    with pytest.raises(DivergedError, match=r"loss_\w+ is [\d.e+]+; all outputs are finite; the largest, .* is that of"):
+    with pytest.raises(
+        DivergedError, match=r"loss_\w+ is [\d.e+]+; all outputs are finite; the largest, .* is that of"
+    ):
         search_day(config, 1, manifest, importance, tmp_path, CPU, SILENT)
     tolerant = config.model_copy(update={"optimizer": hot.model_copy(update={"divergence": 1e30})})
     (tmp_path / "tolerant").mkdir()

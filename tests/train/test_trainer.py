@@ -224,7 +224,9 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_leaves_no_model(plante
             logits = self.head(dense).squeeze(1)
             return logits * float("nan") if self.calls == 20 else logits
 
-    with pytest.raises(DivergedError, match=r"step 20 \(day 2\): loss is nan; .* not finite is that of module network\."):
+    with pytest.raises(
+        DivergedError, match=r"step 20 \(day 2\): loss is nan; .* not finite is that of module network\."
+    ):
         train(planted, tmp_path, build=Diverges)
     assert list(tmp_path.iterdir()) == []
 
