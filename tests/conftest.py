@@ -18,8 +18,8 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
-    """The folder of a shrunk quickstart, run to its end; small batches make tasks long enough to be interrupted."""
-    from tests.shrunk import distdnas, write_config
+    """The folder of a shrunk quickstart with SMALL_BATCHES, run to its end."""
+    from tests.shrunk import SMALL_BATCHES, distdnas, write_config
 
     folder = tmp_path_factory.mktemp("finished")
     told = distdnas("run", write_config(folder, **SMALL_BATCHES), "--cluster", "inline")
@@ -27,13 +27,10 @@ def finished_run(tmp_path_factory):
     return folder / "run"
 
 
-SMALL_BATCHES = {"search": {"batch_size": 2}, "train": {"batch_size": 4}, "checkpoint": {"minutes": None, "steps": 20}}
-
-
 @pytest.fixture
 def unfinished(finished_run, tmp_path):
     """Gives a copy of that run, and its config, in which a task was never begun."""
-    from tests.shrunk import write_config
+    from tests.shrunk import SMALL_BATCHES, write_config
 
     def copy(stage: str, task: str):
         run = shutil.copytree(finished_run, tmp_path / "run")

@@ -41,8 +41,7 @@ def trajectory(run: Path, stage: str, task: str):
     return pq.read_table(run / stage / task / "trajectory.parquet").drop_columns(list(NOISE))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize(("stage", "task"), [("search", "day_01"), ("train", "distdnas")])
+@pytest.mark.parametrize(("stage", "task", "seed"), [("search", "day_01", 1), ("train", "distdnas", 2)])
 def test_bit_for_bit(finished_run, unfinished, stage, task, seed):
     run, _ = unfinished(stage, task)
     hits = run_interrupted(run, stage, task, seed)
