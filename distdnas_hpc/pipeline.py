@@ -29,7 +29,7 @@ WHOLE = "all"
 
 def preparation(config: Config) -> list[Stage]:
     """Return the stages that turn raw days into shards."""
-    days = tuple(_day_name(day) for day in _days(config))
+    days = tuple(day_name(day) for day in _days(config))
     return [
         Stage("parse", days, _parse),
         Stage("merge", (WHOLE,), _merge, after=("parse",)),
@@ -40,7 +40,7 @@ def preparation(config: Config) -> list[Stage]:
 
 def stages(config: Config) -> list[Stage]:
     """Return the stages of an experiment, in order."""
-    searched = tuple(_day_name(day) for day in config.search.days)
+    searched = tuple(day_name(day) for day in config.search.days)
     models = ("distdnas", *config.train.baselines)
     return [
         *preparation(config),
@@ -80,7 +80,7 @@ def _merge(work: Work) -> dict[str, Any]:
     from distdnas_hpc.data.prepare import merge_days
 
     config = work.run.config
-    parsed = {day: work.run.task_folder("parse", _day_name(day)) for day in _days(config)}
+    parsed = {day: work.run.task_folder("parse", day_name(day)) for day in _days(config)}
     return merge_days(config.data, config.train.days, parsed, prepared_folder(work.run))
 
 
@@ -97,10 +97,10 @@ def _manifest(work: Work) -> dict[str, Any]:
     from distdnas_hpc.data.prepare import discard_counts, write_manifest
 
     config = work.run.config
-    encoded = {day: work.run.result("encode", _day_name(day)) for day in _days(config)}
+    encoded = {day: work.run.result("encode", day_name(day)) for day in _days(config)}
     result = write_manifest(config.data, encoded, prepared_folder(work.run))
     for day in _days(config):
-        discard_counts(work.run.task_folder("parse", _day_name(day)))
+        discard_counts(work.run.task_folder("parse", day_name(day)))
     return result
 
 
@@ -131,8 +131,8 @@ def _aggregate(work: Work) -> dict[str, Any]:
     from distdnas_hpc.search.aggregate import aggregate, discretize
 
     settings = work.run.config.search
-    done = [day for day in settings.days if work.run.is_done("search", _day_name(day))]
-    files = {day: work.run.task_folder("search", _day_name(day)) / "architecture.yaml" for day in done}
+    done = [day for day in settings.days if work.run.is_done("search", day_name(day))]
+    files = {day: work.run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
     mean = aggregate(files, settings.min_days or len(settings.days))
     architecture = discretize(mean.alpha, mean.beta, settings.theta)
     write_yaml(work.folder / "aggregate.yaml", mean.to_dict())
@@ -163,8 +163,7 @@ def _train(work: Work) -> dict[str, Any]:
 
     cost = network_cost(build, dense, sparse, config.model.dim_s)
     seed = config.seed_of("train", work.task)
-    torch.manual_seed(seed)
-    result = train_model(config, build(), manifest, seed, work.folder, device, work.progress)
+    result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
     return {
         "title": title(work.task, config),
         "macs": cost.macs,
@@ -186,7 +185,8 @@ def _days(config: Config) -> list[int]:
     return sorted({*config.search.days, *config.train.days, config.train.test_day})
 
 
-def _day_name(day: int) -> str:
+def day_name(day: int) -> str:
+    """Return the name of the tasks of a day."""
     return f"day_{day:02d}"
 
 

@@ -16,6 +16,9 @@ import yaml
 
 from distdnas_hpc.errors import UserError
 
+CHECKPOINTS = "checkpoints"
+"""Folder in a task's folder of what its next attempt goes on from; gone when the task has a result."""
+
 
 @contextmanager
 def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """One day's differentiable architecture search: a single pass, bilevel, first order (paper §IV-A, Algorithm 1)."""
 
 import logging
-import time
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from distdnas_hpc.checkpoint import Checkpoints, identity
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.feed import Batch, Feed
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.loop import Loop, Part, diagnosed
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
@@ -23,8 +25,8 @@ from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.search.cost import CostImportance
 from distdnas_hpc.search.weights import ArchitectureWeights
-from distdnas_hpc.storage import write_yaml
-from distdnas_hpc.trajectory import Trajectory
+from distdnas_hpc.storage import CHECKPOINTS, write_yaml
+from distdnas_hpc.trajectory import Trajectory, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +34,11 @@ TRAJECTORY = pa.schema(
     [("step", pa.int32()), ("alpha", pa.list_(pa.float32())), ("beta", pa.list_(pa.float32()))]
     + [(name, pa.float32()) for name in ("loss_w", "loss_architecture", "regularisation", "expected_macs")]
     + [(name, pa.float32()) for name in ("temperature", "rows_per_second")]
+    + [("memory_bytes", pa.int64())]
 )
 
 
+@diagnosed
 def search_day(
     config: Config,
     day: int,
@@ -43,15 +47,18 @@ def search_day(
     folder: Path,
     device: torch.device,
     progress: Progress,
+    suspect: Trouble | None = None,
 ) -> dict[str, Any]:
     """Search one day: batches train w and the architecture weights in turn, each row seen once.
 
-    On a CPU with one thread, equal seeds give equal architecture weights bit for bit.
+    On a CPU with one thread, equal seeds give equal architecture weights bit for bit, however often the search was
+    interrupted: it goes on from the last checkpoint in the folder.
 
     Parameters
     ----------
     importance : s of every module, from `search.cost`.
-    folder : exists; receives `architecture.yaml` and `trajectory.parquet`.
+    folder : exists; receives `architecture.yaml`, `trajectory.parquet` and meanwhile checkpoints.
+    suspect : for `diagnosed`, which names the module of a loss that diverges.
 
     Returns
     -------
@@ -59,8 +66,9 @@ def search_day(
 
     Raises
     ------
-    UserError : the day has fewer than two batches, or is not prepared.
-    RuntimeError : a loss stopped being finite.
+    UserError : the day has fewer than two batches, or is not prepared; a checkpoint belongs to something else.
+    DivergedError : a loss stopped being finite, or grew beyond `config.optimizer.divergence`.
+    KeyboardInterrupt : told to stop; between two steps, with a checkpoint of the last.
     """
     settings = config.search
     name = f"day_{day:02d}"
@@ -82,47 +90,56 @@ def search_day(
 
     w_optimizers = Optimizers(model, config.optimizer)
     architecture_optimizer = torch.optim.Adam(weights.parameters(), lr=settings.architecture_lr)
-    trajectory = Trajectory(steps, ["loss_w", "loss_architecture", "regularisation"], device)
+    losses = ["loss_w", "loss_architecture", "regularisation"]
+    trajectory = Trajectory(steps, losses, device, bound=config.optimizer.divergence * math.log(2))
 
     def loss_of(batch: Batch, mixing: Mixing) -> Tensor:
         return binary_cross_entropy_with_logits(model(batch.dense, batch.sparse, mixing=mixing), batch.label)
 
-    batches = (batch.to(device) for batch in feed)
-    rows = 0
-    start = time.perf_counter()
-    progress.start()
-    for step in range(1, steps + 1):
-        w_batch, architecture_batch = next(batches), next(batches)
-        temperature = settings.temperature.at(step / steps)
-        scale = warmup(step, settings.warmup_steps)
+    checkpoints = Checkpoints(folder / CHECKPOINTS, identity(config, seed, manifest))
+    parts: dict[str, Part | torch.Generator] = {
+        "weights": weights,
+        "w_optimizers": w_optimizers,
+        "architecture_optimizer": architecture_optimizer,
+        "gumbel": gumbel,
+    }
+    with Loop(steps, checkpoints, config.checkpoint, model, trajectory, parts, suspect) as loop:
+        done = loop.resume()
+        batches = (batch.to(device) for batch in feed.batches(2 * done))
+        architecture = None
+        progress.start(done / steps, trajectory.rows)
+        for step in loop.steps():
+            w_batch, architecture_batch = next(batches), next(batches)
+            temperature = settings.temperature.at(step / steps)
+            scale = warmup(step, settings.warmup_steps)
 
-        # w minimises LogLoss on its own part of the day, A and B held fixed.
-        w_optimizers.zero_grad()
-        with torch.no_grad():
-            mixing = weights.sample(temperature, gumbel)
-        loss_w = loss_of(w_batch, mixing)
-        loss_w.backward()
-        w_optimizers.step(scale)
+            # w minimises LogLoss on its own part of the day, A and B held fixed.
+            w_optimizers.zero_grad()
+            with torch.no_grad():
+                mixing = weights.sample(temperature, gumbel)
+            loss_w = loss_of(w_batch, mixing)
+            loss_w.backward()
+            w_optimizers.step(scale)
 
-        # A and B minimise LogLoss + R on the other part, w held fixed: no gradient of w is computed.
-        loss_architecture = loss_of(architecture_batch, weights.sample(temperature, gumbel))
-        regularisation = weights.regularisation(s, settings.gamma)
-        logits = list(weights.parameters())
-        for parameter, gradient in zip(
-            logits, torch.autograd.grad(loss_architecture + regularisation, logits), strict=True
-        ):
-            parameter.grad = gradient
-        architecture_optimizer.param_groups[0]["lr"] = scale * settings.architecture_lr
-        architecture_optimizer.step()
+            # A and B minimise LogLoss + R on the other part, w held fixed: no gradient of w is computed.
+            loss_architecture = loss_of(architecture_batch, weights.sample(temperature, gumbel))
+            regularisation = weights.regularisation(s, settings.gamma)
+            logits = list(weights.parameters())
+            for parameter, gradient in zip(
+                logits, torch.autograd.grad(loss_architecture + regularisation, logits), strict=True
+            ):
+                parameter.grad = gradient
+            architecture_optimizer.param_groups[0]["lr"] = scale * settings.architecture_lr
+            architecture_optimizer.step()
 
-        of_step = len(w_batch.label) + len(architecture_batch.label)
-        rows += of_step
-        losses = loss_w.detach(), loss_architecture.detach(), regularisation.detach()
-        point = trajectory.add(step, of_step, *losses, day=day)
-        if point is not None:
-            point |= _weights_now(weights, importance) | {"temperature": temperature}
-        progress.update(step / steps, rows=rows, loss=trajectory.loss)
-    seconds = time.perf_counter() - start  # the last step is in the trajectory, so the device has finished
+            rows = len(w_batch.label) + len(architecture_batch.label)
+            found = loss_w.detach(), loss_architecture.detach(), regularisation.detach()
+            point = trajectory.add(step, rows, *found, day=day)
+            if point is not None:
+                point |= _weights_now(weights, importance) | {"temperature": temperature}
+                architecture = {"alpha": point["alpha"], "beta": point["beta"]}
+            progress.update(step / steps, rows=trajectory.rows, loss=trajectory.loss, architecture=architecture)
+    rows, seconds = trajectory.rows, trajectory.seconds  # the last step is read, so the device has finished
 
     trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
     _write_architecture(folder / "architecture.yaml", config, day, rows, seed, weights)
@@ -142,7 +159,7 @@ def _weights_now(weights: ArchitectureWeights, importance: CostImportance) -> di
     with torch.no_grad():
         alpha, beta = (side.cpu().numpy() for side in weights.probabilities())
     macs = float(importance.macs.of(np.concatenate([alpha, beta], axis=1)))
-    return {"alpha": alpha.ravel(), "beta": beta.ravel(), "expected_macs": macs}
+    return {"alpha": alpha.ravel().tolist(), "beta": beta.ravel().tolist(), "expected_macs": macs}
 
 
 def _write_architecture(
