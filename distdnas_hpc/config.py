@@ -197,7 +197,7 @@ class Cost(Section):
     """The cost model behind the cost importance s (paper §IV-B)."""
 
     samples: int = Field(5000, ge=20, description="architectures sampled to fit the forest")
-    trees: int = Field(100, ge=1, description="trees of the regression forest")
+    trees: int = Field(500, ge=1, description="trees of the boosted regression forest")
     latency_weight: float = Field(
         0.5, ge=0, le=1, description="share of measured latency in the cost; 0 = MACs alone, equal for equal seeds"
     )

@@ -36,7 +36,7 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
 
     Parameters
     ----------
-    choose : gives the stages of a config: `pipeline.stages` or `pipeline.preparation`.
+    choose : gives the stages of a config: `pipeline.stages`, `preparation` or `cost_model`.
     detach : on Slurm, return when all is submitted.
 
     Raises
@@ -50,11 +50,12 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
         raise UserError(
             "--detach works with --cluster slurm only; on this machine, start the command in tmux or nohup."
         )
-    check_raw(config.data)
+    stages = choose(config)
+    if any(stage.name == "parse" for stage in stages):
+        check_raw(config.data)
     if (config.run / "config.yaml").is_file():
         _refuse_if_busy(RunFolder(config.run))
     run = RunFolder.prepare(config)
-    stages = choose(config)
     if on_slurm:
         try:
             jobs = slurm.submit(run, stages, pipeline.run_task)
