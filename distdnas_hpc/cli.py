@@ -22,8 +22,9 @@ from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day
+from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
-from distdnas_hpc.report.results import read_results
+from distdnas_hpc.report.results import read_cost, read_results
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
 from distdnas_hpc.report.weights_table import weights_table
 from distdnas_hpc.storage import read_yaml
@@ -156,6 +157,32 @@ def data(
         typer.echo(json.dumps(content, indent=2))
     else:
         out.print(data_table(content))
+
+
+@app.command()
+def cost(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    folder: Run = None,
+    detach: Detach = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Show what each module costs: the importance s that the search charges, in block 1 and in the later blocks.
+
+    Computed once a run, or shown from there; it needs no data. Also draws it like the paper's Figure 5.
+    """
+    config = _with_options(load_config(config_file), cluster, None, folder)
+    run = _launch(config, pipeline.cost_model, detach, f"distdnas cost {config_file}")
+    if detach:
+        return
+    found = read_cost(pipeline.cost_folder(run))
+    drawn = write_cost_figure(found, pipeline.cost_folder(run))
+    if as_json:
+        told = {"r2": found.r2, "samples": found.samples, "modules": cost_rows(found), "figure": str(drawn)}
+        typer.echo(json.dumps(told, indent=2))
+        return
+    out.print(cost_table(found))
+    out.print(f"Figure: {drawn}", soft_wrap=True, highlight=False)
 
 
 @app.command()

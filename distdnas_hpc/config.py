@@ -218,7 +218,7 @@ class Cost(Section):
     """The cost model behind the cost importance s (paper §IV-B)."""
 
     samples: int = Field(5000, ge=20, description="architectures sampled to fit the forest")
-    trees: int = Field(100, ge=1, description="trees of the regression forest")
+    trees: int = Field(500, ge=1, description="trees of the boosted regression forest")
     latency_weight: float = Field(
         0.5, ge=0, le=1, description="share of measured latency in the cost; 0 = MACs alone, equal for equal seeds"
     )
@@ -242,6 +242,11 @@ class Search(Section):
     days: Days = Field(description="days to search, e.g. 1-22")
     min_days: int | None = Field(None, ge=1, description="aggregate when so many days are finished; default: all")
     batch_size: int = Field(8192, ge=1)
+    bilevel: Literal["first_order", "second_order", "joint"] = Field(
+        "first_order",
+        description="how w and the architecture weights take turns: alternating steps, DARTS' unrolled step (twice the "
+        "work), or both on every batch",
+    )
     gamma: float = Field(0.004, ge=0, description="γ, strength of the cost-aware regularisation")
     temperature: Temperature = Temperature()
     architecture_lr: float = Field(0.001, gt=0, description="Adam learning rate of the logits of A and B")

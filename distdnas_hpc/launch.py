@@ -38,7 +38,7 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
 
     Parameters
     ----------
-    choose : gives the stages of a config: `pipeline.stages` or `pipeline.preparation`.
+    choose : gives the stages of a config: `pipeline.stages`, `preparation` or `cost_model`.
     detach : on Slurm, return when all is submitted.
 
     Raises
@@ -52,12 +52,13 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
         raise UserError(
             "--detach works with --cluster slurm only; on this machine, start the command in tmux or nohup."
         )
-    check_raw(config.data)
+    stages = choose(config)
+    if any(stage.name == "parse" for stage in stages):
+        check_raw(config.data)
     if (config.run / "config.yaml").is_file():
         there = RunFolder(config.run)
         _refuse_if_busy(there, pipeline.stages(there.config))
     run = RunFolder.prepare(config)
-    stages = choose(config)
     if on_slurm:
         try:
             jobs = slurm.submit(run, stages, pipeline.run_task)
@@ -101,7 +102,7 @@ def launch_day(config: Config, day: int, console: Console) -> RunFolder:
     if task not in stages["search"].tasks:
         days = ", ".join(map(str, config.search.days))
         raise UserError(f"Day {day} is not to be searched (search.days: {days}); give one of these days.")
-    for name, command in (("manifest", "prepare"), ("cost", "run")):
+    for name, command in (("manifest", "prepare"), ("cost", "cost")):
         if not stages[name].finished(run):
             raise UserError(f"The stage '{name}' of {run.path} is not done; do it first: distdnas {command} CONFIG.")
     search = dataclasses.replace(stages["search"], tasks=(task,), after=(), required=None)

@@ -38,13 +38,18 @@ def preparation(config: Config) -> list[Stage]:
     ]
 
 
+def cost_model(config: Config) -> list[Stage]:
+    """Return the stage that takes each module's cost importance; it needs no data."""
+    return [Stage("cost", (WHOLE,), _cost, gpu=True)]
+
+
 def stages(config: Config) -> list[Stage]:
     """Return the stages of an experiment, in order."""
     searched = tuple(day_name(day) for day in config.search.days)
     models = ("distdnas", *config.train.baselines)
     return [
         *preparation(config),
-        Stage("cost", (WHOLE,), _cost, gpu=True),
+        *cost_model(config),
         Stage("search", searched, _search, after=("manifest", "cost"), required=config.search.min_days, gpu=True),
         Stage("aggregate", (WHOLE,), _aggregate, after=("search",)),
         Stage("train", models, _train, after=("aggregate",), gpu=True),
@@ -55,6 +60,11 @@ def stages(config: Config) -> list[Stage]:
 def prepared_folder(run: RunFolder) -> Path:
     """Return where a run's shards and their manifest are."""
     return run.path / "prepared"
+
+
+def cost_folder(run: RunFolder) -> Path:
+    """Return where a run's cost importance is."""
+    return run.task_folder("cost", WHOLE)
 
 
 def run_task(run: str, stage: str, task: str, attempt: int) -> None:

@@ -28,7 +28,7 @@ def write_config(folder: Path, **changes: dict[str, Any]) -> Path:
     small: dict[str, dict[str, Any]] = {
         "data": {"raw": str(ROOT / tree["data"]["raw"]), "rows_per_day": 600, "days": 4},
         "model": {"blocks": 2},
-        "cost": {"samples": 200, "trees": 20},
+        "cost": {"samples": 100},
         "search": {"days": "1-2"},
         "train": {"days": "1-3", "test_day": 4},
     }

@@ -48,6 +48,7 @@ def test_version():
         (("run", "nowhere.yaml"), "nowhere.yaml does not exist; give the path of a YAML file"),
         (("status", "nowhere"), "nowhere is not a run folder"),
         (("prepare", "nowhere.yaml"), "nowhere.yaml does not exist; give the path of a YAML file"),
+        (("cost", "nowhere.yaml"), "nowhere.yaml does not exist; give the path of a YAML file"),
         (("data", "nowhere"), "nowhere"),
     ],
 )

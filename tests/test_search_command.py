@@ -134,7 +134,7 @@ def test_wrong_use(finished_run, unfinished, tmp_path):
     assert "Day 3 is not to be searched (search.days: 1, 2); give one of these days." in refused(config, "--day", 3)
     (run / "cost/all/result.yaml").unlink()
     assert "The stage 'cost' of" in (told := refused(config, "--day", 1))
-    assert "do it first: distdnas run CONFIG" in told
+    assert "do it first: distdnas cost CONFIG" in told
     (run / "manifest/all/result.yaml").unlink()
     assert "do it first: distdnas prepare CONFIG" in refused(config, "--day", 1)
     assert not (run / "search/day_01").exists()

@@ -1,4 +1,4 @@
-"""One day's differentiable architecture search: a single pass, bilevel, first order (paper §IV-A, Algorithm 1)."""
+"""One day's differentiable architecture search: a single pass, bilevel (paper §IV-A, Algorithm 1)."""
 
 import logging
 import math
@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from distdnas_hpc.checkpoint import Checkpoints, identity
 from distdnas_hpc.config import Config
-from distdnas_hpc.data.feed import Batch, Feed
+from distdnas_hpc.data.feed import Feed
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.loop import Loop, Part, diagnosed
@@ -23,6 +21,7 @@ from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.network import Mixing, Network
 from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
+from distdnas_hpc.search.bilevel import BATCHES, Bilevel
 from distdnas_hpc.search.cost import CostImportance
 from distdnas_hpc.search.weights import ArchitectureWeights
 from distdnas_hpc.storage import CHECKPOINTS, write_yaml
@@ -49,7 +48,7 @@ def search_day(
     progress: Progress,
     suspect: Trouble | None = None,
 ) -> dict[str, Any]:
-    """Search one day: batches train w and the architecture weights in turn, each row seen once.
+    """Search one day: batches train w and the architecture weights, each row seen once.
 
     On a CPU with one thread, equal seeds give equal architecture weights bit for bit, however often the search was
     interrupted: it goes on from the last checkpoint in the folder.
@@ -62,11 +61,12 @@ def search_day(
 
     Returns
     -------
-    dict with rows, steps (pairs of a w and an A,B batch), seconds, rows_per_second, loss_w, loss_architecture.
+    dict with rows, steps (of two batches, with `search.bilevel: joint` of one), seconds, rows_per_second, loss_w,
+    loss_architecture.
 
     Raises
     ------
-    UserError : the day has fewer than two batches, or is not prepared; a checkpoint belongs to something else.
+    UserError : the day has fewer batches than a step takes, or is not prepared; a checkpoint belongs to something else.
     DivergedError : a loss stopped being finite, or grew beyond `config.optimizer.divergence`.
     KeyboardInterrupt : told to stop; between two steps, with a checkpoint of the last.
     """
@@ -74,7 +74,8 @@ def search_day(
     name = f"day_{day:02d}"
     seed = config.seed_of("search", name)
     feed = Feed(manifest, day, settings.batch_size, shuffle_seed=config.seed_of("search", name, "feed"))
-    steps = len(feed) // 2
+    batches_a_step = BATCHES[settings.bilevel]
+    steps = len(feed) // batches_a_step
     if steps == 0:
         raise UserError(
             f"Day {day} has {feed.rows} rows, one batch: a search needs a batch for w and one for A and B. "
@@ -93,9 +94,7 @@ def search_day(
     losses = ["loss_w", "loss_architecture", "regularisation"]
     trajectory = Trajectory(steps, losses, device, bound=config.optimizer.divergence * math.log(2))
 
-    def loss_of(batch: Batch, mixing: Mixing) -> Tensor:
-        return binary_cross_entropy_with_logits(model(batch.dense, batch.sparse, mixing=mixing), batch.label)
-
+    bilevel = Bilevel(config, model, weights, w_optimizers, architecture_optimizer, s, gumbel)
     checkpoints = Checkpoints(folder / CHECKPOINTS, identity(config, seed, manifest))
     parts: dict[str, Part | torch.Generator] = {
         "weights": weights,
@@ -105,35 +104,15 @@ def search_day(
     }
     with Loop(steps, checkpoints, config.checkpoint, model, trajectory, parts, suspect) as loop:
         done = loop.resume()
-        batches = (batch.to(device) for batch in feed.batches(2 * done))
+        batches = (batch.to(device) for batch in feed.batches(batches_a_step * done))
         architecture = None
         progress.start(done / steps, trajectory.rows)
         for step in loop.steps():
-            w_batch, architecture_batch = next(batches), next(batches)
+            of_step = [next(batches) for _ in range(batches_a_step)]
             temperature = settings.temperature.at(step / steps)
-            scale = warmup(step, settings.warmup_steps)
+            found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps))
 
-            # w minimises LogLoss on its own part of the day, A and B held fixed.
-            w_optimizers.zero_grad()
-            with torch.no_grad():
-                mixing = weights.sample(temperature, gumbel)
-            loss_w = loss_of(w_batch, mixing)
-            loss_w.backward()
-            w_optimizers.step(scale)
-
-            # A and B minimise LogLoss + R on the other part, w held fixed: no gradient of w is computed.
-            loss_architecture = loss_of(architecture_batch, weights.sample(temperature, gumbel))
-            regularisation = weights.regularisation(s, settings.gamma)
-            logits = list(weights.parameters())
-            for parameter, gradient in zip(
-                logits, torch.autograd.grad(loss_architecture + regularisation, logits), strict=True
-            ):
-                parameter.grad = gradient
-            architecture_optimizer.param_groups[0]["lr"] = scale * settings.architecture_lr
-            architecture_optimizer.step()
-
-            rows = len(w_batch.label) + len(architecture_batch.label)
-            found = loss_w.detach(), loss_architecture.detach(), regularisation.detach()
+            rows = sum(len(batch.label) for batch in of_step)
             point = trajectory.add(step, rows, *found, day=day)
             if point is not None:
                 point |= _weights_now(weights, importance) | {"temperature": temperature}

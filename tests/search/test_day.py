@@ -184,6 +184,29 @@ def test_a_day_of_one_batch_is_refused(planted, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_second_order_goes_over_the_day_in_pairs_and_finds_something_else(planted, tmp_path):
+    result = search(planted, tmp_path / "second", bilevel="second_order")
+    assert (result["steps"], result["rows"]) == (STEPS, 2 * STEPS * 34)
+    search(planted, tmp_path / "first")
+    second, first = logits(tmp_path / "second"), logits(tmp_path / "first")
+    assert np.isfinite(second).all()
+    assert (second != first).any()
+
+
+def test_joint_uses_every_batch_of_the_day_for_both(planted, tmp_path):
+    result = search(planted, tmp_path, bilevel="joint")
+    assert (result["steps"], result["rows"]) == (2 * STEPS + 1, ROWS)
+    assert result["loss_w"] == result["loss_architecture"]
+    assert logits(tmp_path).any()
+    trajectory = pq.read_table(tmp_path / "trajectory.parquet")
+    assert trajectory["step"].to_pylist() == list(range(1, 2 * STEPS + 2))
+    assert trajectory["temperature"][-1].as_py() == pytest.approx(0.5)
+
+
+def test_joint_needs_one_batch_only(planted, tmp_path):
+    assert search(planted, tmp_path, bilevel="joint", batch_size=8192)["steps"] == 1
+
+
 def test_a_loss_that_is_not_finite_stops_the_search_and_leaves_nothing(planted, tmp_path):
     root, manifest, importance = planted
     config = make_config(root)
