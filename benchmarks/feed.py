@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.claim import claim
-from benchmarks.real_rows import ids_of, real_rows
+from benchmarks.real_rows import codes_of, real_rows
 from distdnas_hpc.data.feed import Batch, Feed
-from distdnas_hpc.data.manifest import Day, Manifest
-from distdnas_hpc.data.rows import Rows
+from distdnas_hpc.data.manifest import Day, IdsInfo, Manifest
+from distdnas_hpc.data.rows import Columns
 from distdnas_hpc.data.shards import ShardInfo, create_shard
 
 Row = tuple[np.float32, NDArray[np.float32], NDArray[np.int64]]
@@ -57,19 +57,19 @@ class RowsOfHdf5(Dataset[Row]):
     def __getitem__(self, i: int) -> Row:
         if not self.columns:
             file = h5py.File(self.path, locking=False, rdcc_nbytes=self.cache_bytes, rdcc_nslots=100_003)
-            self.columns = [file[name] for name in Rows._fields]
-        label, dense, sparse = (column[i] for column in self.columns)
+            self.columns = [file[name] for name in Columns._fields]
+        label, dense, sparse = (column[..., i] for column in self.columns)
         return np.float32(label), dense.astype(np.float32), sparse.astype(np.int64)
 
 
 class RowsInMemory(Dataset[Row]):
     """The same rows, read into memory before the clock starts."""
 
-    def __init__(self, rows: Rows) -> None:
-        self.columns = rows
+    def __init__(self, rows: Columns) -> None:
+        self.columns = rows.label, np.ascontiguousarray(rows.dense.T), np.ascontiguousarray(rows.sparse.T)
 
     def __len__(self) -> int:
-        return len(self.columns.label)
+        return len(self.columns[0])
 
     def __getitem__(self, i: int) -> Row:
         label, dense, sparse = (column[i] for column in self.columns)
@@ -136,19 +136,23 @@ def in_a_new_process(function: Callable[[Manifest], float], manifest: Manifest) 
         return pool.apply(function, (manifest,))
 
 
-def write_day(folder: Path) -> tuple[Rows, Manifest]:
+def write_day(folder: Path) -> tuple[Columns, Manifest]:
     """Make a day; write it as a shard and as Parquet, both with default compression."""
     rows = real_rows(ROWS)
-    rows = rows._replace(sparse=ids_of(rows.sparse))
+    rows = rows._replace(sparse=codes_of(rows.sparse))  # which may be the ids as well
     with create_shard(folder / "day.h5", 13, 26) as shard:
         shard.append(rows)
+        shard.finish((), (), ())
+    codes = rows.sparse.max(axis=1)
+    np.save(folder / "ids.npy", np.concatenate([np.arange(count + 1, dtype=np.int32) for count in codes]))
     names = [f"{letter}{j + 1}" for letter, count in (("I", 13), ("C", 26)) for j in range(count)]
-    columns = [rows.label, *rows.dense.T, *rows.sparse.T]
+    columns = [rows.label, *rows.dense, *rows.sparse]
     pq.write_table(pa.table(list(map(pa.array, columns)), ["label", *names]), folder / "day.parquet")
+    ids = IdsInfo("ids.npy", tuple(codes.tolist()), "")
     manifest = Manifest(
         folder=folder,
-        days={1: Day(ROWS, int(rows.label.sum()), (ShardInfo("day.h5", ROWS, ""),))},
-        table_sizes=tuple((rows.sparse.max(axis=0) + 1).tolist()),
+        days={1: Day(ROWS, int(rows.label.sum()), (ShardInfo("day.h5", ROWS, ""),), ids)},
+        table_sizes=tuple((codes + 1).tolist()),
         dense_mean=(2.0,) * 13,
         dense_std=(1.5,) * 13,
         dense_columns=tuple(names[:13]),
@@ -160,7 +164,8 @@ def write_day(folder: Path) -> tuple[Rows, Manifest]:
 def repeat(manifest: Manifest, times: int) -> Manifest:
     """Make a longer day: the same shard several times."""
     day = manifest.days[1]
-    return Manifest(**vars(manifest) | {"days": {1: Day(times * day.rows, times * day.clicks, times * day.shards)}})
+    longer = Day(times * day.rows, times * day.clicks, times * day.shards, day.ids)
+    return Manifest(**vars(manifest) | {"days": {1: longer}})
 
 
 def main() -> None:

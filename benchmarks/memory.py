@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.claim import claim
 from distdnas_hpc.config import Data
-from distdnas_hpc.data.counting import MERGED_TOKENS, RUN_TOKENS
-from distdnas_hpc.data.token_table import room
+from distdnas_hpc.data.counting import MERGED_TOKENS
+from distdnas_hpc.data.dictionary import RUN_TOKENS
 
 # Distinct values of C1 to C26 over 24 days, tables capped at 40 million (the DLRM reference).
 CARDINALITIES = (
@@ -39,7 +39,7 @@ STEP = """if True:
     step, folder, overflow = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     data, parsed, prepared = data_of(folder, overflow), folder / f"parsed_{overflow}", folder / f"prepared_{overflow}"
     if step == "parse":
-        parse_day(data, 1, parsed, Progress(None))
+        parse_day(data, 1, parsed, prepared, Progress(None))
     elif step == "merge":
         merge_days(data, [1], {1: parsed}, prepared)
     elif step == "encode":
@@ -80,25 +80,29 @@ def peak(step: str, folder: Path, overflow: str) -> int:
     return 1024 * int(done.stdout)
 
 
-def table_bytes(tokens: int, columns: int) -> int:
-    """Return the size of a table of tokens (`token_table.new_table`)."""
+def dictionary_bytes(tokens: int) -> int:
+    """Return the size of a dictionary of so many tokens: 8 bytes a slot, no more than 3 of 4 taken, and 8 a token."""
     slots = 1024
-    while room(slots) < tokens:
+    while slots * 3 // 4 < tokens:
         slots *= 2
-    return 8 * columns * slots
+    return 8 * slots + 8 * min(slots * 3 // 4, RUN_TOKENS)
 
 
 def model(step: str, overflow: str, distinct: Iterable[int]) -> int:
     """Return the bytes that docs/data.md promises for columns with so many distinct values in a day."""
-    capped = [min(values, RUN_TOKENS) for values in distinct]
+    distinct = list(distinct)
     counted = overflow == "frequent"
+    capped = [min(tokens, RUN_TOKENS) for tokens in distinct]
     if step == "parse":
-        tables = sum(table_bytes(tokens, 1 + counted) for tokens in capped)
-        return tables + 48 * max(capped)  # a run on its way to the disk, or a table that grows
+        # Beside the dictionaries one that grows, and the tokens that are new in a shard; then lists and their counts.
+        new = sum(8 * tokens for tokens in distinct)
+        return (
+            sum(map(dictionary_bytes, capped)) + dictionary_bytes(max(capped)) // 2 + new + counted * 16 * sum(capped)
+        )
     if step == "merge":
-        return 40 * (MERGED_TOKENS + 2 * MAX_ROWS)
+        return 40 * (MERGED_TOKENS + 2 * MAX_ROWS) + 8 * sum(capped)
     kept = [tokens if counted or tokens < RUN_TOKENS else 0 for tokens in capped]
-    return sum(8 * tokens + table_bytes(tokens, 2) for tokens in kept)
+    return sum(8 * tokens for tokens in kept) + 40 * max(capped)
 
 
 def main() -> None:

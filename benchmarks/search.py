@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.claim import claim
@@ -33,13 +34,14 @@ from benchmarks.memory import CARDINALITIES, MAX_ROWS
 from benchmarks.naive import NaiveSearch, Supernet
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.feed import Batch, Feed
-from distdnas_hpc.data.manifest import Day, Manifest
-from distdnas_hpc.data.rows import Rows
+from distdnas_hpc.data.manifest import Day, IdsInfo, Manifest
+from distdnas_hpc.data.rows import Columns
 from distdnas_hpc.data.shards import ShardInfo, create_shard
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.network import Mixing, Network
+from distdnas_hpc.nn.optim import Optimizers
 from distdnas_hpc.search.bilevel import Bilevel
 from distdnas_hpc.search.weights import ArchitectureWeights
 
@@ -95,7 +97,9 @@ class Ours:
         network = Network(Architecture.full(config.model.blocks), config.model, DENSE, len(TABLE_SIZES))
         model = CTRModel(Embedding(TABLE_SIZES, config.model.dim_s), network)
         weights = ArchitectureWeights(config.model.blocks)
-        self.bilevel = Bilevel(model, weights, importance, config, torch.Generator().manual_seed(1))
+        architecture_optimizer = torch.optim.Adam(weights.parameters(), lr=config.search.architecture_lr)
+        w_optimizers, gumbel = Optimizers(model, config.optimizer), torch.Generator().manual_seed(1)
+        self.bilevel = Bilevel(config, model, weights, w_optimizers, architecture_optimizer, importance, gumbel)
         self.batches = batches
         self.clock = Clock()
         self.clock.watch(self.bilevel)
@@ -106,8 +110,7 @@ class Ours:
         w_batch, architecture_batch = next(self.batches), next(self.batches)
         fed = time.perf_counter()
         before = self.clock.total
-        self.bilevel.train_w(w_batch, 1.0, 1.0)
-        self.bilevel.train_architecture(architecture_batch, 1.0, 1.0)
+        self.bilevel.step((w_batch, architecture_batch), 1.0, 1.0)
         other = time.perf_counter() - fed - (self.clock.total - before)
         self.clock.seconds["feed"] += fed - start
         self.clock.seconds["backward"] += other
@@ -132,20 +135,34 @@ def write_day(folder: Path, rows: int) -> Manifest:
     """Write a day of random rows; in each table an id's frequency falls as 1/(id + 1)."""
     rng = np.random.default_rng(1)
     sizes = np.array(TABLE_SIZES)
-    ids = (sizes ** rng.random((rows, len(sizes)))).astype(np.int64) - 1
+    ids = ((sizes ** rng.random((rows, len(sizes)))).astype(np.int64) - 1).astype(np.int32).T
     label = (rng.random(rows) < 0.03).astype(np.uint8)
-    dense = rng.integers(0, 100, (rows, DENSE)).astype(np.int32)
+    dense = rng.integers(0, 100, (DENSE, rows)).astype(np.int32)
+    # A day's codes are numbered in the order of appearance; 0 stands for a missing value.
+    codes, translation = zip(*(in_order(column) for column in ids), strict=True)
     with create_shard(folder / "day.h5", DENSE, len(sizes)) as shard:
-        shard.append(Rows(label, dense, ids.astype(np.int32)))
+        shard.append(Columns(label, dense, np.stack(codes)))
+        shard.finish((), (), ())
+    np.save(folder / "ids.npy", np.concatenate(translation))
+    counts = tuple(len(column) - 1 for column in translation)
     return Manifest(
         folder=folder,
-        days={1: Day(rows, int(label.sum()), (ShardInfo("day.h5", rows, ""),))},
+        days={1: Day(rows, int(label.sum()), (ShardInfo("day.h5", rows, ""),), IdsInfo("ids.npy", counts, ""))},
         table_sizes=TABLE_SIZES,
         dense_mean=(3.0,) * DENSE,
         dense_std=(1.0,) * DENSE,
         dense_columns=tuple(f"I{j}" for j in range(DENSE)),
         sparse_columns=tuple(f"C{j}" for j in range(len(sizes))),
     )
+
+
+def in_order(ids: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return codes of ids (rows,), from 1 in the order of appearance, and the id of every code, 0 of code 0."""
+    distinct, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
+    order = first.argsort()
+    code = np.empty(len(order), np.int32)
+    code[order] = np.arange(1, len(order) + 1)
+    return code[inverse], np.concatenate([np.zeros(1, np.int32), distinct[order]])
 
 
 def endless(feed: Feed) -> Iterator[Batch]:

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,12 +19,15 @@ from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import Config, load_config
-from distdnas_hpc.data.inspect import describe, verify_shards
+from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.errors import UserError
-from distdnas_hpc.launch import UnfinishedError, launch
+from distdnas_hpc.launch import UnfinishedError, launch, launch_day
+from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
-from distdnas_hpc.report.results import read_results
+from distdnas_hpc.report.results import read_cost, read_results
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
+from distdnas_hpc.report.weights_table import weights_table
+from distdnas_hpc.storage import read_yaml
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +37,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 out, err = Console(), Console(stderr=True)
+
+KEPT = "What is done is kept."
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, e.g. configs/quickstart.yaml.")]
 Cluster = Annotated[
@@ -103,7 +109,7 @@ def prepare(
     workers: Workers = None,
     folder: Run = None,
     detach: Detach = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every shard again and compare its checksum.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file again and compare its checksum.")] = False,
 ) -> None:
     """Turn an experiment's raw days into HDF5 shards, or go on doing so, and show what 'distdnas data' shows.
 
@@ -115,9 +121,29 @@ def prepare(
         return
     if verify:
         with ForegroundProgress(err, "verify") as progress:
-            verify_shards(pipeline.prepared_folder(run), progress)
-        err.print("Every shard is what was written.", highlight=False)
+            verify_days(pipeline.prepared_folder(run), progress)
+        err.print("Every file is what was written.", highlight=False)
     out.print(data_table(describe(pipeline.prepared_folder(run))))
+
+
+@app.command()
+def search(
+    config_file: ConfigFile,
+    day: Annotated[int, typer.Option("--day", min=1, help="The day, one of search.days.")],
+    folder: Run = None,
+) -> None:
+    """Search one day of an experiment in this process and watch its α and β, or go on doing so.
+
+    It is the task that 'distdnas run' gives to a process or a job: with the same files, it stops and goes on like it.
+    The data must be prepared and the cost importance taken. Where it runs is what the run folder's config says.
+    """
+    config = _with_options(load_config(config_file), None, None, folder)
+    with _ends_told(f"distdnas search {config_file} --day {day}"):
+        run = launch_day(config, day, err)
+    path = run.task_folder("search", pipeline.day_name(day)) / "architecture.yaml"
+    found = read_yaml(path)
+    out.print(weights_table(found["alpha"], found["beta"]))
+    out.print(f"α and β of day {day} after {found['rows']:,} rows: {path}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -134,13 +160,39 @@ def data(
 
 
 @app.command()
+def cost(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    folder: Run = None,
+    detach: Detach = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Show what each module costs: the importance s that the search charges, in block 1 and in the later blocks.
+
+    Computed once a run, or shown from there; it needs no data. Also draws it like the paper's Figure 5.
+    """
+    config = _with_options(load_config(config_file), cluster, None, folder)
+    run = _launch(config, pipeline.cost_model, detach, f"distdnas cost {config_file}")
+    if detach:
+        return
+    found = read_cost(pipeline.cost_folder(run))
+    drawn = write_cost_figure(found, pipeline.cost_folder(run))
+    if as_json:
+        told = {"r2": found.r2, "samples": found.samples, "modules": cost_rows(found), "figure": str(drawn)}
+        typer.echo(json.dumps(told, indent=2))
+        return
+    out.print(cost_table(found))
+    out.print(f"Figure: {drawn}", soft_wrap=True, highlight=False)
+
+
+@app.command()
 def status(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/quickstart.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each task, in a list.")] = False,
 ) -> None:
     """Show every task of a run: its state, speed, loss and time left, and why it went wrong if it did.
 
-    Exit status 1 when a task failed, was interrupted or got lost.
+    Exit status 1 when a task failed, diverged, was interrupted or got lost.
     """
     run = RunFolder(folder)
     statuses = run_status(run, pipeline.stages(run.config), slurm.alive_jobs(run))
@@ -173,20 +225,32 @@ def _with_options(config: Config, cluster: str | None, workers: int | None, fold
 
 def _launch(config: Config, choose: Callable[[Config], list[Stage]], detach: bool, command: str) -> RunFolder:
     """Launch stages; tell how to go on when they were stopped or did not finish."""
-    try:
+    on_slurm = config.cluster.executor == "slurm"
+    with _ends_told(command, f"distdnas status {config.run}" if on_slurm else None):
         return launch(config, choose, err, detach=detach)
+
+
+@contextmanager
+def _ends_told(command: str, watch: str | None = None) -> Iterator[None]:
+    """Tell how to go on when the block was stopped or did not finish.
+
+    Parameters
+    ----------
+    command : does what is missing.
+    watch : command that shows what goes on without this process, if anything does.
+    """
+    try:
+        yield
     except KeyboardInterrupt:
-        on_slurm = config.cluster.executor == "slurm"
-        go_on = f"distdnas status {config.run}" if on_slurm else command
-        where = "Its jobs go on in Slurm. Watch them" if on_slurm else "What is done is kept. Go on"
-        err.print(f"\nStopped. {where} with: {go_on}", highlight=False, soft_wrap=True)
+        where = f"Its jobs go on in Slurm. Watch them with: {watch}" if watch else f"{KEPT} Go on with: {command}"
+        err.print(f"\nStopped. {where}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except UnfinishedError as error:
         for told in error.wrong:
             _tell_error(f"{told.stage}/{told.task} {told.state}: {told.reason}")
             if told.log and not told.input_fault:
                 err.print(f"       its log: {told.log}", markup=False, highlight=False, soft_wrap=True)
-        err.print(f"The run is not finished. What is done is kept. Go on with: {command}", highlight=False)
+        err.print(f"The run is not finished. {KEPT} Go on with: {command}", highlight=False)
         faulty_input = bool(error.wrong) and all(told.input_fault for told in error.wrong)
         raise typer.Exit(2 if faulty_input else 1) from None
 

@@ -1,18 +1,20 @@
 """Start an experiment's stages where the config says, show how they go, and say how it ended."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 
 from distdnas_hpc import pipeline
 from distdnas_hpc.cluster import local, slurm
-from distdnas_hpc.cluster.display import progress_shown
+from distdnas_hpc.cluster.display import draw, progress_shown
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.prepare import check_raw
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.report.weights_table import weights_table
 
 SLURM_INTERVAL = 5.0
 """Seconds between looks at a run on Slurm; each asks squeue, whose controller serves the whole cluster."""
@@ -23,7 +25,7 @@ class UnfinishedError(Exception):
 
     Attributes
     ----------
-    wrong : the tasks that failed, were interrupted or got lost.
+    wrong : the tasks that failed, diverged, were interrupted or got lost.
     """
 
     def __init__(self, wrong: Sequence[TaskStatus]) -> None:
@@ -36,7 +38,7 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
 
     Parameters
     ----------
-    choose : gives the stages of a config: `pipeline.stages` or `pipeline.preparation`.
+    choose : gives the stages of a config: `pipeline.stages`, `preparation` or `cost_model`.
     detach : on Slurm, return when all is submitted.
 
     Raises
@@ -50,11 +52,13 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
         raise UserError(
             "--detach works with --cluster slurm only; on this machine, start the command in tmux or nohup."
         )
-    check_raw(config.data)
-    if (config.run / "config.yaml").is_file():
-        _refuse_if_busy(RunFolder(config.run))
-    run = RunFolder.prepare(config)
     stages = choose(config)
+    if any(stage.name == "parse" for stage in stages):
+        check_raw(config.data)
+    if (config.run / "config.yaml").is_file():
+        there = RunFolder(config.run)
+        _refuse_if_busy(there, pipeline.stages(there.config))
+    run = RunFolder.prepare(config)
     if on_slurm:
         try:
             jobs = slurm.submit(run, stages, pipeline.run_task)
@@ -77,9 +81,47 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
     return run
 
 
-def _refuse_if_busy(run: RunFolder) -> None:
-    """Refuse to work on a run that is at work, before anything of it is changed."""
-    statuses = run_status(run, pipeline.stages(run.config), slurm.alive_jobs(run))
+def launch_day(config: Config, day: int, console: Console) -> RunFolder:
+    """Search one day of a run in this process, with its progress, α and β on `console`; return the run.
+
+    The task is the one that `launch` would run: equal files, and either goes on where the other was stopped. Where
+    tasks run and when they write checkpoints is what the run folder's own config says, since other tasks may be at
+    work on it. A day that is searched already is left alone.
+
+    Raises
+    ------
+    UserError : the day is not one to be searched, the run is not prepared so far, or the task is at work already.
+    UnfinishedError : the search failed or diverged.
+    KeyboardInterrupt : stopped; its checkpoint is written.
+    """
+    if not (config.run / "config.yaml").is_file():
+        raise UserError(f"The run {config.run} isn't there yet; prepare its data first: distdnas prepare CONFIG.")
+    run = RunFolder.open(config)
+    stages = {stage.name: stage for stage in pipeline.stages(run.config)}
+    task = pipeline.day_name(day)
+    if task not in stages["search"].tasks:
+        days = ", ".join(map(str, config.search.days))
+        raise UserError(f"Day {day} is not to be searched (search.days: {days}); give one of these days.")
+    for name, command in (("manifest", "prepare"), ("cost", "cost")):
+        if not stages[name].finished(run):
+            raise UserError(f"The stage '{name}' of {run.path} is not done; do it first: distdnas {command} CONFIG.")
+    search = dataclasses.replace(stages["search"], tasks=(task,), after=(), required=None)
+    _refuse_if_busy(run, [search])
+    with progress_shown(run, [search], console, lambda: None, interval=0.5, picture=_picture_of_a_search):
+        local.run_inline(run, [search])
+    if not search.finished(run):
+        raise UnfinishedError(run_status(run, [search]))
+    return run
+
+
+def _picture_of_a_search(statuses: Sequence[TaskStatus]) -> RenderableType:
+    weights = [told.architecture for told in statuses if told.architecture]
+    return Group(draw(statuses), *(weights_table(sides["alpha"], sides["beta"]) for sides in weights))
+
+
+def _refuse_if_busy(run: RunFolder, stages: Sequence[Stage]) -> None:
+    """Refuse to work on stages that are at work, before anything of the run is changed."""
+    statuses = run_status(run, stages, slurm.alive_jobs(run))
     busy = [told for told in statuses if told.state == "running" or (told.state == "pending" and told.attempt)]
     if busy:
         names = ", ".join(f"{told.stage}/{told.task}" for told in busy[:3]) + (", …" if len(busy) > 3 else "")

@@ -29,7 +29,7 @@ WHOLE = "all"
 
 def preparation(config: Config) -> list[Stage]:
     """Return the stages that turn raw days into shards."""
-    days = tuple(_day_name(day) for day in _days(config))
+    days = tuple(day_name(day) for day in _days(config))
     return [
         Stage("parse", days, _parse),
         Stage("merge", (WHOLE,), _merge, after=("parse",)),
@@ -38,13 +38,18 @@ def preparation(config: Config) -> list[Stage]:
     ]
 
 
+def cost_model(config: Config) -> list[Stage]:
+    """Return the stage that takes each module's cost importance; it needs no data."""
+    return [Stage("cost", (WHOLE,), _cost, gpu=True)]
+
+
 def stages(config: Config) -> list[Stage]:
     """Return the stages of an experiment, in order."""
-    searched = tuple(_day_name(day) for day in config.search.days)
+    searched = tuple(day_name(day) for day in config.search.days)
     models = ("distdnas", *config.train.baselines)
     return [
         *preparation(config),
-        Stage("cost", (WHOLE,), _cost, gpu=True),
+        *cost_model(config),
         Stage("search", searched, _search, after=("manifest", "cost"), required=config.search.min_days, gpu=True),
         Stage("aggregate", (WHOLE,), _aggregate, after=("search",)),
         Stage("train", models, _train, after=("aggregate",), gpu=True),
@@ -57,6 +62,11 @@ def prepared_folder(run: RunFolder) -> Path:
     return run.path / "prepared"
 
 
+def cost_folder(run: RunFolder) -> Path:
+    """Return where a run's cost importance is."""
+    return run.task_folder("cost", WHOLE)
+
+
 def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     """Run one task of a run folder in this process; what every executor calls, in the end."""
     folder = RunFolder(Path(run))
@@ -67,10 +77,12 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
 
 
 def _parse(work: Work) -> dict[str, Any]:
-    """Read the raw text of a day, once."""
+    """Turn the raw text of a day into shards."""
     from distdnas_hpc.data.prepare import parse_day
 
-    return parse_day(work.run.config.data, _day(work), work.folder, work.progress)
+    config, day = work.run.config, _day(work)
+    prepared = prepared_folder(work.run)
+    return parse_day(config.data, day, work.folder, prepared, work.progress, training=day in config.train.days)
 
 
 def _merge(work: Work) -> dict[str, Any]:
@@ -78,14 +90,12 @@ def _merge(work: Work) -> dict[str, Any]:
     from distdnas_hpc.data.prepare import merge_days
 
     config = work.run.config
-    parsed = {day: work.run.task_folder("parse", _day_name(day)) for day in _days(config)}
-    prepared = prepared_folder(work.run)
-    prepared.mkdir(exist_ok=True)
-    return merge_days(config.data, config.train.days, parsed, prepared)
+    parsed = {day: work.run.task_folder("parse", day_name(day)) for day in _days(config)}
+    return merge_days(config.data, config.train.days, parsed, prepared_folder(work.run))
 
 
 def _encode(work: Work) -> dict[str, Any]:
-    """Turn a parsed day into HDF5 shards."""
+    """Tell what the codes in a day's shards mean."""
     from distdnas_hpc.data.prepare import encode_day
 
     parsed = work.run.task_folder("parse", work.task)
@@ -93,14 +103,14 @@ def _encode(work: Work) -> dict[str, Any]:
 
 
 def _manifest(work: Work) -> dict[str, Any]:
-    """Name every shard: from here on the data is complete, and the tokens that it was made from can go."""
-    from distdnas_hpc.data.prepare import discard_tokens, write_manifest
+    """Name every file: from here on the data is complete, and the counts that ids were chosen by can go."""
+    from distdnas_hpc.data.prepare import discard_counts, write_manifest
 
     config = work.run.config
-    encoded = {day: work.run.result("encode", _day_name(day)) for day in _days(config)}
+    encoded = {day: work.run.result("encode", day_name(day)) for day in _days(config)}
     result = write_manifest(config.data, encoded, prepared_folder(work.run))
     for day in _days(config):
-        discard_tokens(work.run.task_folder("parse", _day_name(day)))
+        discard_counts(work.run.task_folder("parse", day_name(day)))
     return result
 
 
@@ -131,8 +141,8 @@ def _aggregate(work: Work) -> dict[str, Any]:
     from distdnas_hpc.search.aggregate import aggregate, discretize
 
     settings = work.run.config.search
-    done = [day for day in settings.days if work.run.is_done("search", _day_name(day))]
-    files = {day: work.run.task_folder("search", _day_name(day)) / "architecture.yaml" for day in done}
+    done = [day for day in settings.days if work.run.is_done("search", day_name(day))]
+    files = {day: work.run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
     mean = aggregate(files, settings.min_days or len(settings.days))
     architecture = discretize(mean.alpha, mean.beta, settings.theta)
     write_yaml(work.folder / "aggregate.yaml", mean.to_dict())
@@ -163,8 +173,7 @@ def _train(work: Work) -> dict[str, Any]:
 
     cost = network_cost(build, dense, sparse, config.model.dim_s)
     seed = config.seed_of("train", work.task)
-    torch.manual_seed(seed)
-    result = train_model(config, build(), manifest, seed, work.folder, device, work.progress)
+    result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
     return {
         "title": title(work.task, config),
         "macs": cost.macs,
@@ -186,7 +195,8 @@ def _days(config: Config) -> list[int]:
     return sorted({*config.search.days, *config.train.days, config.train.test_day})
 
 
-def _day_name(day: int) -> str:
+def day_name(day: int) -> str:
+    """Return the name of the tasks of a day."""
     return f"day_{day:02d}"
 
 

@@ -1,6 +1,7 @@
 """How a running task tells the world how far it is: one small file, rewritten now and then."""
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -21,13 +22,27 @@ class Progress:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._next = self._start = time.monotonic()
+        self._before = 0.0, 0
 
-    def start(self) -> None:
-        """Start the clock anew: what came before (imports, making a model) says nothing about speed and time left."""
+    def start(self, fraction: float = 0.0, rows: int = 0) -> None:
+        """Start the clock anew, where an earlier attempt had done `fraction` of the task, over `rows` rows.
+
+        What came before (imports, making a model, that attempt) says nothing about speed and time left.
+        """
         self._start = time.monotonic()
+        self._before = fraction, rows
 
-    def update(self, fraction: float, *, rows: int | None = None, loss: float | None = None) -> None:
+    def update(
+        self,
+        fraction: float,
+        *,
+        rows: int | None = None,
+        loss: float | None = None,
+        architecture: dict[str, list[float]] | None = None,
+    ) -> None:
         """Say that `fraction` (0 to 1) of the task is done, over `rows` rows so far, at a smoothed `loss`.
+
+        A search also says its `architecture`, α and β flat.
 
         Written when the last one is old enough, and always when fraction is 1.
         """
@@ -36,12 +51,16 @@ class Progress:
             return
         elapsed = now - self._start
         self._next = now + min(max(elapsed / 50, 0.3), 30.0)
+        fraction_before, rows_before = self._before
         content = {
             "fraction": fraction,
             "rows": rows,
-            "rows_per_second": rows / elapsed if rows is not None and elapsed > 0 else None,
-            "loss": loss,
-            "eta_seconds": elapsed * (1 - fraction) / fraction if fraction > 0 else None,
+            "rows_per_second": (rows - rows_before) / elapsed if rows is not None and elapsed > 0 else None,
+            "loss": loss if loss is not None and math.isfinite(loss) else None,
+            "architecture": architecture,
+            "eta_seconds": (
+                elapsed * (1 - fraction) / (fraction - fraction_before) if fraction > fraction_before else None
+            ),
             "time": time.time(),
         }
         write_text(self._path, json.dumps(content), durable=False)

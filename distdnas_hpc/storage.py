@@ -4,6 +4,7 @@ Everything a run leaves behind is written to a temporary name in the same folder
 node sees the old file or the new one, never a part. There are no lock files: NFS and Lustre keep them badly.
 """
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -15,12 +16,19 @@ import yaml
 
 from distdnas_hpc.errors import UserError
 
+CHECKPOINTS = "checkpoints"
+"""Folder in a task's folder of what its next attempt goes on from; gone when the task has a result."""
+
 
 @contextmanager
 def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, else remove it.
 
     `durable=False` skips the two fsyncs, for files whose loss in a power cut costs nothing (progress).
+
+    Raises
+    ------
+    UserError : the disk is full, or a quota reached.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
@@ -30,6 +38,13 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.replace(path)
         if durable:
             _fsync(path.parent)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"{path} can't be written: {os.strerror(error.errno).lower()}; make room there, then run the same command "
+            "again: what is finished is kept."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,5 +1,7 @@
 """Fixtures that several folders use."""
 
+import shutil
+
 import pytest
 
 
@@ -12,3 +14,36 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def torchs_operations(monkeypatch):
+    """Let networks compute on CPUs as they do on any other device, in operations that torch's counters know."""
+    from distdnas_hpc.nn import products, vector_products
+
+    monkeypatch.setattr(products, "_ONEDNN", False)
+    monkeypatch.setattr(vector_products, "_has_kernels", lambda tensor: False)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """The folder of a shrunk quickstart with SMALL_BATCHES, run to its end."""
+    from tests.shrunk import SMALL_BATCHES, distdnas, write_config
+
+    folder = tmp_path_factory.mktemp("finished")
+    told = distdnas("run", write_config(folder, **SMALL_BATCHES), "--cluster", "inline")
+    assert told.returncode == 0, told.stderr
+    return folder / "run"
+
+
+@pytest.fixture
+def unfinished(finished_run, tmp_path):
+    """Gives a copy of that run, and its config, in which a task was never begun."""
+    from tests.shrunk import SMALL_BATCHES, write_config
+
+    def copy(stage: str, task: str):
+        run = shutil.copytree(finished_run, tmp_path / "run")
+        shutil.rmtree(run / stage / task)
+        return run, write_config(tmp_path, **SMALL_BATCHES)
+
+    return copy

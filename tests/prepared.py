@@ -31,10 +31,8 @@ def prepare(config: Config, folder: Path) -> Manifest:
     days = range(1, config.data.days + 1)
     parsed = {day: folder / f"parsed_{day}" for day in days}
     prepared = folder / "prepared"
-    prepared.mkdir()
     for day, path in parsed.items():
-        path.mkdir()
-        parse_day(config.data, day, path, SILENT)
+        parse_day(config.data, day, path, prepared, SILENT, training=day in config.train.days)
     merge_days(config.data, config.train.days, parsed, prepared)
     encoded = {day: encode_day(config.data, day, path, prepared, SILENT) for day, path in parsed.items()}
     write_manifest(config.data, encoded, prepared)

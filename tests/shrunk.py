@@ -14,6 +14,12 @@ from distdnas_hpc.storage import read_yaml
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "distdnas_hpc"]
+SMALL_BATCHES: dict[str, dict[str, Any]] = {
+    "search": {"batch_size": 2},
+    "train": {"batch_size": 4},
+    "checkpoint": {"minutes": None, "steps": 20},
+}
+"""Makes tasks long enough to be interrupted."""
 
 
 def write_config(folder: Path, **changes: dict[str, Any]) -> Path:
@@ -22,13 +28,12 @@ def write_config(folder: Path, **changes: dict[str, Any]) -> Path:
     small: dict[str, dict[str, Any]] = {
         "data": {"raw": str(ROOT / tree["data"]["raw"]), "rows_per_day": 600, "days": 4},
         "model": {"blocks": 2},
-        "cost": {"samples": 200, "trees": 20},
+        "cost": {"samples": 100},
         "search": {"days": "1-2"},
         "train": {"days": "1-3", "test_day": 4},
-        "cluster": {},
     }
-    for section, keys in small.items():
-        tree[section] = {**tree.get(section, {}), **keys, **changes.get(section, {})}
+    for section in {*small, *changes}:
+        tree[section] = {**tree.get(section, {}), **small.get(section, {}), **changes.get(section, {})}
     tree["run"] = str(folder / "run")
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(tree))

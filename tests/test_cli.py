@@ -26,7 +26,7 @@ def refused(*arguments: object, **options) -> str:
 def test_help_teaches():
     told = distdnas("--help")
     assert told.returncode == 0
-    for word in ("run", "status", "distdnas run configs/quickstart.yaml"):
+    for word in ("run", "search", "status", "distdnas run configs/quickstart.yaml"):
         assert word in told.stdout
     assert "task" not in [line.split()[1] for line in told.stdout.splitlines() if line.startswith("│ ")]
     told = distdnas("run", "-h")
@@ -48,6 +48,7 @@ def test_version():
         (("run", "nowhere.yaml"), "nowhere.yaml does not exist; give the path of a YAML file"),
         (("status", "nowhere"), "nowhere is not a run folder"),
         (("prepare", "nowhere.yaml"), "nowhere.yaml does not exist; give the path of a YAML file"),
+        (("cost", "nowhere.yaml"), "nowhere.yaml does not exist; give the path of a YAML file"),
         (("data", "nowhere"), "nowhere"),
     ],
 )

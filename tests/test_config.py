@@ -181,6 +181,7 @@ def test_the_fingerprint_knows_what_decides_results(tmp_path):
     base = load(tmp_path, SMALLEST).fingerprint()
     assert load(tmp_path, SMALLEST.replace("runs/x", "runs/y")).fingerprint() == base
     assert load(tmp_path, SMALLEST + "cluster: {workers: 7}\n").fingerprint() == base
+    assert load(tmp_path, SMALLEST + "checkpoint: {minutes: 1, steps: 9}\n").fingerprint() == base
     assert load(tmp_path, SMALLEST + "seed: 2\n").fingerprint() != base
     assert load(tmp_path, SMALLEST + "model: {dim_d: 128}\n").fingerprint() != base
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from distdnas_hpc import pipeline
 from distdnas_hpc.cluster.run_folder import RunFolder
@@ -139,16 +140,39 @@ def test_prepare_does_the_first_stages_and_run_goes_on_from_there(inline, tmp_pa
     config = write_config(tmp_path)
     told = distdnas("prepare", config, "--cluster", "inline", "--verify")
     assert told.returncode == 0, told.stderr
-    assert "Every shard is what was written." in told.stderr
+    assert "Every file is what was written." in told.stderr
     assert "2,400 rows" in told.stdout
     run = tmp_path / "run"
     assert not (run / "cost").exists()
-    assert not list(run.glob("parse/*/tokens.h5")), "what nobody reads again is gone"
+    assert not list(run.glob("parse/*/counts.h5")), "what nobody reads again is gone"
     assert read_yaml(run / "prepared/manifest.yaml") == read_yaml(inline / "run/prepared/manifest.yaml")
     before = (run / "prepared/manifest.yaml").stat().st_mtime_ns
     assert distdnas("run", config, "--cluster", "inline").returncode == 0
     assert (run / "prepared/manifest.yaml").stat().st_mtime_ns == before
     assert findings(run) == findings(inline / "run")
+
+
+def test_cost_needs_no_data_and_run_takes_what_it_found(inline, tmp_path):
+    config = write_config(tmp_path)
+    missing = yaml.safe_load(config.read_text())
+    missing["data"]["raw"] = str(tmp_path / "not_here_yet.gz")
+    (tmp_path / "elsewhere.yaml").write_text(yaml.safe_dump(missing))
+    told = distdnas("cost", tmp_path / "elsewhere.yaml", "--run", tmp_path / "other", "--cluster", "inline")
+    assert told.returncode == 0, told.stderr
+    assert "held-out R²" in told.stdout
+    assert f"Figure: {tmp_path}/other/cost/all/importance.svg" in told.stdout
+    assert "<svg" in (tmp_path / "other/cost/all/importance.svg").read_text()
+    assert not (tmp_path / "other/parse").exists()
+    found = read_yaml(inline / "run/cost/all/result.yaml")
+    assert read_yaml(tmp_path / "other/cost/all/result.yaml")["dense"] == found["dense"]
+
+    before = (inline / "run/cost/all/result.yaml").stat().st_mtime_ns
+    told = distdnas("cost", inline / "config.yaml", "--json")
+    content = json.loads(told.stdout)
+    assert (inline / "run/cost/all/result.yaml").stat().st_mtime_ns == before, "it is there, and only shown"
+    assert content["r2"] == found["r2"]
+    assert [row["block_1"] for row in content["modules"]] == found["dense"][0] + found["sparse"][0]
+    assert [row["later"] for row in content["modules"]] == found["dense"][1] + found["sparse"][1]
 
 
 def test_data_shows_what_is_prepared(inline):

@@ -63,3 +63,23 @@ def test_without_a_path_nobody_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Progress(None).update(1.0)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_an_earlier_attempt_did_does_not_count_as_speed(clock, tmp_path):
+    path = tmp_path / "progress.json"
+    progress = Progress(path)
+    progress.start(0.5, 1000)
+    clock.now += 10
+    progress.update(0.75, rows=1500)
+    assert {key: told(path)[key] for key in ("rows", "rows_per_second", "eta_seconds")} == {
+        "rows": 1500,
+        "rows_per_second": 50.0,
+        "eta_seconds": 10.0,
+    }
+
+
+def test_a_loss_that_is_not_finite_is_left_out_for_json_has_no_word_for_it(tmp_path):
+    path = tmp_path / "progress.json"
+    Progress(path).update(1.0, loss=float("nan"))
+    assert "NaN" not in path.read_text()
+    assert told(path)["loss"] is None

@@ -19,7 +19,15 @@ from distdnas_hpc.progress import Progress
 Alive = Callable[[], Collection[str] | None]
 """Asks Slurm which of the run's jobs live; see `run_status`."""
 
-STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "lost": "red", "pending": "dim"}
+STYLES = {
+    "done": "green",
+    "running": "cyan",
+    "failed": "red",
+    "interrupted": "yellow",
+    "lost": "red",
+    "diverged": "red",
+    "pending": "dim",
+}
 BAR = 12
 """Characters of a bar."""
 SHOWN = 32
@@ -28,12 +36,22 @@ SHOWN = 32
 
 @contextmanager
 def progress_shown(
-    run: RunFolder, stages: Sequence[Stage], console: Console, alive: Alive, interval: float
+    run: RunFolder,
+    stages: Sequence[Stage],
+    console: Console,
+    alive: Alive,
+    interval: float,
+    picture: Callable[[Sequence[TaskStatus]], RenderableType] | None = None,
 ) -> Iterator[None]:
-    """Show the run's progress while the block runs, looking at the files every `interval` seconds."""
-    watch = Watch(run, stages, alive)
+    """Show the run's progress while the block runs, looking at the files every `interval` seconds.
+
+    Parameters
+    ----------
+    picture : draws it on a terminal; default: `draw`.
+    """
+    watch, picture = Watch(run, stages, alive), picture or draw
     if console.is_terminal:
-        with Live(console=console, get_renderable=lambda: draw(watch.look()), refresh_per_second=1 / interval):
+        with Live(console=console, get_renderable=lambda: picture(watch.look()), refresh_per_second=1 / interval):
             yield
         return
     stop = threading.Event()
@@ -67,7 +85,14 @@ class ForegroundProgress(Progress):
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
-    def update(self, fraction: float, *, rows: int | None = None, loss: float | None = None) -> None:
+    def update(
+        self,
+        fraction: float,
+        *,
+        rows: int | None = None,
+        loss: float | None = None,
+        architecture: dict[str, list[float]] | None = None,
+    ) -> None:
         """Move the bar to `fraction` (0 to 1)."""
         self._bar.update(self._task, completed=fraction)
 

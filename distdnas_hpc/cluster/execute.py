@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import time
@@ -13,9 +14,9 @@ from typing import Any
 
 from distdnas_hpc.cluster.run_folder import RunFolder, now
 from distdnas_hpc.cluster.stages import Stage, Work
-from distdnas_hpc.errors import UserError
+from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.progress import Progress
-from distdnas_hpc.storage import write_yaml
+from distdnas_hpc.storage import CHECKPOINTS, write_yaml
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +36,16 @@ class Stopped(KeyboardInterrupt):
 
 
 def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
-    """Run one task; write its result, or how it ended without one.
+    """Run one task; write its result, or how it ended without one. With the result there, its checkpoints are removed.
 
     Raises
     ------
-    TaskError : when the work raised; the traceback is in the attempt's log.txt.
+    TaskError : when the work raised, the traceback is in the attempt's log.txt; or when a loss diverged.
     KeyboardInterrupt : when the task was told to stop (Ctrl-C, SIGTERM, SIGUSR2).
     """
+    checkpoints = run.task_folder(stage.name, task) / CHECKPOINTS
     if run.is_done(stage.name, task):  # a job that Slurm requeued after its end
+        shutil.rmtree(checkpoints, ignore_errors=True)
         return
     folder = run.attempt_folder(stage.name, task, attempt)
     if (folder / "started.yaml").exists():  # a job that Slurm requeued after its start: attempts are never mixed
@@ -65,9 +68,14 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
                 "seconds": seconds,
             }
             write_yaml(run.task_folder(stage.name, task) / "result.yaml", {**result, "task": told})
+            shutil.rmtree(checkpoints, ignore_errors=True)
         except UserError as error:
             log.error("%s", error)
             end_attempt(folder, "failed", str(error), input_fault=True)
+            raise TaskError(str(error)) from error
+        except DivergedError as error:
+            log.error("%s", error)
+            end_attempt(folder, "diverged", str(error))
             raise TaskError(str(error)) from error
         except KeyboardInterrupt as error:
             reason = str(error) or "told to stop (Ctrl-C)"
@@ -84,7 +92,7 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
 
 
 def end_attempt(folder: Path, state: str, reason: str, *, input_fault: bool = False) -> None:
-    """Write how an attempt ended: `state` is done, failed, interrupted or lost, `reason` a sentence."""
+    """Write how an attempt ended: `state` is done, failed, diverged, interrupted or lost, `reason` a sentence."""
     write_yaml(folder / "ended.yaml", {"state": state, "time": now(), "reason": reason, "input_fault": input_fault})
 
 

@@ -2,6 +2,7 @@
 
     RUN/config.yaml, environment.yaml, ledger.jsonl, report.html
     RUN/STAGE/TASK/result.yaml             the truth: a task is done exactly when this exists
+    RUN/STAGE/TASK/checkpoints/            what the next attempt of search or training goes on from, until result.yaml
     RUN/STAGE/TASK/attempt_01/             started.yaml, progress.json, log.txt, ended.yaml; of a process on this
                                            machine also process.yaml and output.txt
     RUN/slurm/                             sbatch scripts and what jobs printed
@@ -36,18 +37,13 @@ class RunFolder:
     def prepare(cls, config: Config) -> "RunFolder":
         """Make the run folder of `config`, or open the one that is there if it belongs to the same experiment.
 
-        Where tasks run (`cluster`) may differ from last time and is updated; anything else that differs is refused, so
-        that results of two experiments never mix.
+        Where tasks run (`cluster`) and when they write checkpoints may differ from last time and is updated; anything
+        else that differs is refused, so that results of two experiments never mix.
         """
         path = config.run
         existing = path / "config.yaml"
         if existing.is_file():
-            differing = _differences(load_config(existing).experiment(), config.experiment())
-            if differing:
-                raise UserError(
-                    f"The run folder {path} belongs to another config (it differs in {', '.join(differing)}); "
-                    "nothing was changed. Set 'run' to a new folder (or pass --run), or remove this one."
-                )
+            cls.open(config)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path} exists but is not a run folder; nothing was changed. Set 'run' to a new folder.")
         try:
@@ -60,6 +56,18 @@ class RunFolder:
                 f"The run folder {path} can't be written ({error.strerror}); set 'run' elsewhere."
             ) from None
         return cls(path)
+
+    @classmethod
+    def open(cls, config: Config) -> "RunFolder":
+        """Open the run folder of `config` unchanged; a UserError if it isn't there or belongs to another."""
+        run = cls(config.run)
+        differing = _differences(run.config.experiment(), config.experiment())
+        if differing:
+            raise UserError(
+                f"The run folder {config.run} belongs to another config (it differs in {', '.join(differing)}); "
+                "nothing was changed. Set 'run' to a new folder (or pass --run), or remove this one."
+            )
+        return run
 
     @property
     def config(self) -> Config:

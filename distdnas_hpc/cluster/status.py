@@ -21,7 +21,7 @@ from distdnas_hpc.cluster.stages import Stage
 SILENCE = 180.0
 """Seconds without a sign of life after which a task on another host counts as lost (progress comes every 30 s)."""
 
-WENT_WRONG = ("failed", "interrupted", "lost")
+WENT_WRONG = ("failed", "diverged", "interrupted", "lost")
 """States of a task that ended without a result."""
 
 Jobs = dict[tuple[str, str, int], str]
@@ -32,9 +32,9 @@ Jobs = dict[tuple[str, str, int], str]
 class TaskStatus:
     """One row of `distdnas status`.
 
-    `state` is one of pending (not started), running, done, failed, interrupted (told to stop), lost (died without a
-    word). `attempt` is 0 for a task that was never started and isn't queued. `fraction` is 0 to 1; times are seconds;
-    figures that are not known are None.
+    `state` is one of pending (not started), running, done, failed, diverged (its loss did), interrupted (told to stop),
+    lost (died without a word). `attempt` is 0 for a task that was never started and isn't queued. `fraction` is 0 to 1;
+    times are seconds; figures that are not known are None. `architecture` is what a search says of α and β, flat.
     """
 
     stage: str
@@ -52,6 +52,7 @@ class TaskStatus:
     reason: str = ""
     input_fault: bool = False
     log: str | None = None
+    architecture: dict[str, list[float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def _done(run: RunFolder, stage: str, task: str, jobs: Jobs) -> TaskStatus:
     return TaskStatus(
         stage, task, "done", about["attempt"], jobs.get((stage, task, about["attempt"])), about["host"],
         about["seconds"], 1.0, told.get("rows"), progress.get("rows_per_second"), progress.get("loss"),
-        log=str(folder / "log.txt"),
+        log=str(folder / "log.txt"), architecture=progress.get("architecture"),
     )  # fmt: skip
 
 
@@ -213,7 +214,7 @@ def _not_done(run: RunFolder, stage: str, task: str, attempt: _Attempt, state: s
         _seconds_between(started["time"], until) if started and until else None,
         progress.get("fraction") or 0.0, progress.get("rows"), progress.get("rows_per_second"), progress.get("loss"),
         progress.get("eta_seconds") if state == "running" else None, reason, bool(ended.get("input_fault")),
-        _log(run, attempt),
+        _log(run, attempt), progress.get("architecture"),
     )  # fmt: skip
 
 

@@ -1,20 +1,20 @@
-"""Which tokens a column has, and how often, in memory that has a bound: what does not fit goes to disk in sorted runs.
+"""How often each token of a column occurs, where ids depend on that: in sorted runs, merged in bounded memory.
 
-A day leaves a few runs of each column; merging the runs of many days gives each token once, in order, with its count
-over all of them, a stretch at a time.
+A day leaves a run for each list of its dictionary (`dictionary`), as a rule one a column; merging the runs of many days
+gives each token once, in order, with its count over all of them, a stretch at a time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from distdnas_hpc.data.rows import NO_TOKEN
-from distdnas_hpc.data.token_table import Tokens, copy_into, count_in, new_table, room
-
-RUN_TOKENS = 5_000_000
-"""Different tokens of a column held in memory at most: 8,388,608 slots of 16 bytes with counts (8 without)."""
+from distdnas_hpc.data import dictionary
+from distdnas_hpc.data.compiled import compiled
+from distdnas_hpc.data.dictionary import Codes, Tokens
+from distdnas_hpc.data.shards import CHUNK_ROWS, Shard
 
 MERGED_TOKENS = 1 << 22
 """Tokens of all runs of a column held while merging; some 40 bytes each at the peak."""
@@ -27,59 +27,72 @@ class Run(NamedTuple):
     counts: NDArray[np.int64]
 
 
-class DistinctTokens:
-    """Different tokens of one column, gathered block by block.
+def token_lists(shards: Sequence[Shard], name: str) -> Iterator[Tokens]:
+    """Yield the lists of a column's dictionary, in the order of their codes: RUN_TOKENS tokens each, the last fewer."""
+    size = dictionary.RUN_TOKENS
+    rest = np.empty(0, np.int64)
+    for shard in shards:
+        rest = np.concatenate([rest, shard.tokens(name)])
+        while len(rest) > size:
+            yield rest[:size]
+            rest = rest[size:]
+    yield rest
 
-    Parameters
-    ----------
-    spill : takes each full run.
-    counted : keep how often each token is seen; otherwise every count is 1.
-    limit : number of different tokens above which nobody will ask which they are, or None.
-    """
 
-    def __init__(self, spill: Callable[[Run], None], *, counted: bool, limit: int | None) -> None:
-        self._spill = spill
-        self._columns = 2 if counted else 1
-        self._limit = limit
-        self._table = new_table(0, self._columns)
-        self._size = 0
-        self.overflowed = False
+def write_runs(file: h5py.File, shards: Sequence[Shard], names: Sequence[str]) -> None:
+    """Count a day's codes in a pass over its shards; write the runs of its columns as NAME/0, NAME/1, …."""
+    columns = [_Counter(token_lists(shards, name), file.create_group(name)) for name in names]
+    for shard in shards:
+        for start in range(0, shard.rows, CHUNK_ROWS):
+            for column, codes in zip(columns, shard.read(start, start + CHUNK_ROWS).sparse, strict=True):
+                column.add(codes)
+    for column in columns:
+        column.finish()
 
-    def add(self, tokens: Tokens) -> None:
-        """Count in tokens, in any order and number; `NO_TOKEN` is skipped."""
+
+class _Counter:
+    """Counts the codes of a column, list after list: once a list is begun, no code of the one before comes again."""
+
+    def __init__(self, lists: Iterator[Tokens], runs: h5py.Group) -> None:
+        self._lists = lists
+        self._runs = runs
+        self._before = 0
+        self._begin()
+
+    def add(self, codes: Codes) -> None:
         done = 0
-        while not self.overflowed:
-            capacity = min(room(len(self._table)), RUN_TOKENS, RUN_TOKENS if self._limit is None else self._limit)
-            done, self._size = count_in(tokens, done, self._table, self._size, capacity)
-            if done == len(tokens):
-                return
-            self._make_room()
+        while (done := _count(codes, done, self._before, self._counts)) < len(codes):
+            self.finish()
+            self._before += len(self._tokens)
+            self._begin()
 
     def finish(self) -> None:
-        """Hand over the last run, which may be empty; nothing when the tokens are more than the limit."""
-        if not self.overflowed:
-            self._spill(self._run())
+        """Write the list that is counted."""
+        order = np.argsort(self._tokens)
+        group = self._runs.create_group(str(len(self._runs)))
+        group.create_dataset("tokens", data=self._tokens[order])
+        group.create_dataset("counts", data=self._counts[order])
 
-    def _make_room(self) -> None:
-        if self._size == self._limit:
-            self.overflowed = True
-            self._table = new_table(0, self._columns)
-        elif self._size == RUN_TOKENS:
-            self._spill(self._run())
-            self._table[:, 0] = NO_TOKEN
-            self._table[:, 1:] = 0
-            self._size = 0
-        else:
-            table = new_table(2 * self._size, self._columns)
-            copy_into(self._table, table)
-            self._table = table
+    def _begin(self) -> None:
+        self._tokens = next(self._lists)
+        self._counts = np.zeros(len(self._tokens), np.int64)
 
-    def _run(self) -> Run:
-        held = self._table[self._table[:, 0] != NO_TOKEN]
-        if self._columns == 1:
-            return Run(np.sort(held[:, 0]), np.ones(len(held), np.int64))
-        order = np.argsort(held[:, 0])
-        return Run(held[order, 0], held[order, 1])
+
+@compiled
+def _count(codes: Codes, start: int, before: int, counts: NDArray[np.int64]) -> int:
+    """Count codes[start:], those from `before` + 1 on; return the place of the first one that is beyond the list."""
+    for i in range(start, len(codes)):
+        place = codes[i] - before
+        if place > len(counts):
+            return i
+        if place > 0:
+            counts[place - 1] += 1
+    return len(codes)
+
+
+def read_runs(file: h5py.File, name: str) -> list[Run]:
+    """Return a column's runs from a file of `write_runs`, as datasets."""
+    return [Run(group["tokens"], group["counts"]) for group in file[name].values()]
 
 
 def merge_runs(runs: Sequence[Run]) -> Iterator[Run]:
@@ -113,5 +126,10 @@ def _sum_counts(pieces: Sequence[Run]) -> Run:
         return Run(tokens, counts)
     order = np.argsort(tokens, kind="stable")  # which finds and merges the sorted pieces
     tokens = tokens[order]
-    first = np.flatnonzero(np.concatenate([[True], tokens[1:] != tokens[:-1]]))
+    first = np.flatnonzero(is_first(tokens))
     return Run(tokens[first], np.add.reduceat(counts[order], first))
+
+
+def is_first(tokens: Tokens) -> NDArray[np.bool_]:
+    """Tell of each of some sorted tokens whether it differs from the one before it."""
+    return np.concatenate([np.ones(min(len(tokens), 1), bool), tokens[1:] != tokens[:-1]])

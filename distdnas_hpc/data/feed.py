@@ -19,6 +19,7 @@ from distdnas_hpc.data.prefetch import prefetch
 from distdnas_hpc.data.rows import Rows
 from distdnas_hpc.data.shards import Shard, ShardInfo, open_shard
 from distdnas_hpc.data.shuffle import read_in_order
+from distdnas_hpc.data.translation import Translation
 from distdnas_hpc.errors import UserError
 
 BATCHES_ALIVE = 4
@@ -66,7 +67,7 @@ class Feed:
             raise UserError(f"Day {day} is not prepared in {manifest.folder} (days there: {known}); prepare it first.")
         self.rows = manifest.days[day].rows
         self._folder = manifest.folder
-        self._shards = manifest.days[day].shards
+        self._day = manifest.days[day]
         self._batch_size = batch_size
         self._seed = shuffle_seed
         self._columns = len(manifest.dense_columns), len(manifest.sparse_columns)
@@ -131,8 +132,9 @@ class Feed:
 
     def _read(self, first_row: int) -> Generator[tuple[Rows, NDArray[np.int64]], None, None]:
         with ExitStack() as stack:
-            shards = [stack.enter_context(self._open(info)) for info in self._shards]
-            yield from read_in_order(shards, self._seed, first_row)
+            shards = [stack.enter_context(self._open(info)) for info in self._day.shards]
+            translation = Translation.open(self._folder / self._day.ids.name, self._day.ids.codes)
+            yield from read_in_order(shards, translation, self._seed, first_row)
 
     @contextmanager
     def _open(self, info: ShardInfo) -> Generator[Shard, None, None]:

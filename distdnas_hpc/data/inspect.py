@@ -18,7 +18,7 @@ def describe(prepared: Path) -> dict[str, Any]:
     -------
     dict with
 
-    - folder, rows, clicks, click_rate, bytes (of all shards on disk), table_rows (of all embedding tables together),
+    - folder, rows, clicks, click_rate, bytes (of the days' files), table_rows (of all embedding tables together),
       training_days (that ids and statistics come from);
     - days, a list of {day, rows, clicks, click_rate, shards (how many), bytes};
     - dense, a list of {name, count, missing_share, mean, std, minimum, maximum} of f(x) over the training days, the
@@ -38,7 +38,7 @@ def describe(prepared: Path) -> dict[str, Any]:
             "clicks": day.clicks,
             "click_rate": day.clicks / day.rows,
             "shards": len(day.shards),
-            "bytes": sum(_size(prepared / shard.name) for shard in day.shards),
+            "bytes": sum(_size(prepared / name) for name in day.files),
         }
         for number, day in manifest.days.items()
     ]
@@ -57,29 +57,29 @@ def describe(prepared: Path) -> dict[str, Any]:
     }
 
 
-def verify_shards(prepared: Path, progress: Progress) -> None:
-    """Read every shard again and compare it with its checksum.
+def verify_days(prepared: Path, progress: Progress) -> None:
+    """Read every file of every day again and compare it with its checksum.
 
     Raises
     ------
-    UserError : names all shards that are missing or are not what was written.
+    UserError : names all files that are missing or are not what was written.
     """
     manifest = Manifest.load(prepared)
-    shards = [shard for day in manifest.days.values() for shard in day.shards]
-    total = sum(shard.rows for shard in shards)
+    files = {name: sha256 for day in manifest.days.values() for name, sha256 in day.files.items()}
+    sizes = {name: _size(prepared / name) if (prepared / name).is_file() else 0 for name in files}
     done = 0
     faults = []
-    for shard in shards:
-        path = prepared / shard.name
+    for name, sha256 in files.items():
+        path = prepared / name
         if not path.is_file():
-            faults.append(f"{shard.name} is missing")
-        elif file_sha256(path) != shard.sha256:
-            faults.append(f"{shard.name} has changed")
-        done += shard.rows
-        progress.update(done / total, rows=done)
+            faults.append(f"{name} is missing")
+        elif file_sha256(path) != sha256:
+            faults.append(f"{name} has changed")
+        done += sizes[name]
+        progress.update(done / max(sum(sizes.values()), 1))
     if faults:
         raise UserError(
-            f"{prepared}: {len(faults)} of {len(shards)} shards are damaged ({', '.join(faults)}); "
+            f"{prepared}: {len(faults)} of {len(files)} files are damaged ({', '.join(faults)}); "
             "restore them from a copy, or prepare the data again."
         )
 

@@ -13,12 +13,27 @@ MANIFEST = "manifest.yaml"
 
 
 @dataclass(frozen=True)
+class IdsInfo:
+    """A day's translation: its path below the prepared folder, how many codes each column has, the file's SHA-256."""
+
+    name: str
+    codes: tuple[int, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Day:
-    """One prepared day: its rows, how many of them are clicks, and its shards in file order."""
+    """One prepared day: its rows, how many of them are clicks, its shards in file order, what their codes mean."""
 
     rows: int
     clicks: int
     shards: tuple[ShardInfo, ...]
+    ids: IdsInfo
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Checksums of all files by their names below the prepared folder."""
+        return {info.name: info.sha256 for info in self.shards} | {self.ids.name: self.ids.sha256}
 
 
 @dataclass(frozen=True)
@@ -91,4 +106,6 @@ def _check_same_data(stored: dict[str, Any], data: Data, path: Path) -> None:
 
 def _read_day(content: dict[str, Any]) -> Day:
     shards = tuple(ShardInfo(str(s["name"]), int(s["rows"]), str(s["sha256"])) for s in content["shards"])
-    return Day(rows=int(content["rows"]), clicks=int(content["clicks"]), shards=shards)
+    ids = content["ids"]
+    translation = IdsInfo(str(ids["name"]), tuple(map(int, ids["codes"])), str(ids["sha256"]))
+    return Day(rows=int(content["rows"]), clicks=int(content["clicks"]), shards=shards, ids=translation)

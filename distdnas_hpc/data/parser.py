@@ -10,21 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distdnas_hpc.data.compiled import compiled
-from distdnas_hpc.data.rows import MISSING, NO_TOKEN, Rows
+from distdnas_hpc.data.hexadecimal import decode, is_hexadecimal
+from distdnas_hpc.data.rows import MISSING, NO_TOKEN, Columns
+from distdnas_hpc.data.simd import WIDTH
+from distdnas_hpc.data.usual_lines import BEFORE, WINDOW, parse_usual
 
 _TAB, _NEWLINE, _CR, _MINUS, _ZERO, _NINE = b"\t\n\r-09"
 _LARGEST = 2**31 - 1
 
 # Places in the text are unsigned, which spares the test for negative ones at every access: a sixth of the time.
 _FAULTY, _ONE, _EIGHT = np.uint64(0), np.uint64(1), np.uint64(8)
-
-# Eight bytes of text, the first one in a word's lowest byte, are tested and decoded at once ("SIMD within a register").
-_EACH = np.uint64(0x0101010101010101)
-_HIGH_BITS = _EACH * np.uint64(0x80)
-_LOW_NIBBLES = _EACH * np.uint64(0x0F)
-_CASE_BITS = _EACH * np.uint64(0x20)
-# Adding these to bytes below 0x80 sets the high bit of those that are at least the character.
-_FROM_0, _BEYOND_9, _FROM_A, _BEYOND_F = (_EACH * np.uint64(0x80 - ord(character)) for character in "0:ag")
+_NOWHERE = np.uint64(0)
 
 
 class Parsed(NamedTuple):
@@ -32,11 +28,11 @@ class Parsed(NamedTuple):
 
     Attributes
     ----------
-    rows : the faultless lines, with tokens in `sparse`.
+    rows : the faultless lines, with tokens in `sparse`; parts of arrays with room for all lines.
     faulty : (faults, 3) int64, of each faulty line its number (from 0), where it starts and where its newline is.
     """
 
-    rows: Rows
+    rows: Columns
     faulty: NDArray[np.int64]
 
 
@@ -50,14 +46,14 @@ def parse(text: NDArray[np.uint8], lines: int, dense: int, sparse: int, most_fau
     """
     label, integers, tokens = (
         np.empty(lines, np.uint8),
-        np.empty((lines, dense), np.int32),
-        np.empty((lines, sparse), np.int64),
+        np.empty((dense, lines), np.int32),
+        np.empty((sparse, lines), np.int64),
     )
     faulty = np.empty((min(most_faults, lines), 3), np.int64)
     # The 8 bytes from any offset on, as one little-endian number.
     words = np.ndarray(max(len(text) - 7, 0), "<u8", text.data, strides=(1,))
     n, faults = _parse(text, words, label, integers, tokens, faulty)
-    return Parsed(Rows(label[:n], integers[:n], tokens[:n]), faulty[:faults])
+    return Parsed(Columns(label, integers, tokens).part(0, n), faulty[:faults])
 
 
 @compiled
@@ -74,23 +70,32 @@ def _parse(
     A faulty line's values are overwritten by the next row's. Ends with the text, or when `faulty` is full.
     """
     row = faults = 0
-    start = np.uint64(0)
-    while start < np.uint64(len(text)):
-        end = _parse_line(text, words, start, label, dense, sparse, row)
-        if end:
-            row += 1
-            start = end
-        else:
-            end = start
-            while text[end] != _NEWLINE:
-                end += _ONE
-            faulty[faults, 0] = row + faults
-            faulty[faults, 1] = start
-            faulty[faults, 2] = end
-            faults += 1
-            if faults == len(faulty):
-                break
-            start = end + _ONE
+    start = _NOWHERE
+    size = np.uint64(len(text))
+    ends = np.empty(WINDOW + 1 + WIDTH, np.uint32)
+    lines = WINDOW // (1 + len(dense) + len(sparse))  # at most, in a window
+    word, length = np.empty(lines, np.uint64), np.empty(lines, np.uint64)
+    while start < size and faults < len(faulty):
+        rows = 0
+        if start >= np.uint64(BEFORE):
+            rows, start = parse_usual(text, words, start, label, dense, sparse, row, ends, word, length)
+            row += rows
+        # Where that gives up, line by line through the same window; through one line where it can't begin yet.
+        limit = min(start + np.uint64(WINDOW if start >= np.uint64(BEFORE) else 1), size) if rows == 0 else start
+        while start < limit and faults < len(faulty):
+            end = _parse_line(text, words, start, label, dense, sparse, row)
+            if end:
+                row += 1
+                start = end
+            else:
+                end = start
+                while text[end] != _NEWLINE:
+                    end += _ONE
+                faulty[faults, 0] = row + faults
+                faulty[faults, 1] = start
+                faulty[faults, 2] = end
+                faults += 1
+                start = end + _ONE
     return row, faults
 
 
@@ -110,12 +115,12 @@ def _parse_line(
         return _FAULTY
     label[row] = text[i] - _ZERO
     i += _ONE
-    for j in range(dense.shape[1]):
+    for j in range(len(dense)):
         if text[i] != _TAB:
             return _FAULTY
         i += _ONE
         if text[i] == _TAB:
-            dense[row, j] = MISSING
+            dense[j, row] = MISSING
             continue
         negative = text[i] == _MINUS
         i += np.uint64(negative)
@@ -128,35 +133,17 @@ def _parse_line(
             i += _ONE
         if i == first:
             return _FAULTY
-        dense[row, j] = -value if negative else value
-    for j in range(sparse.shape[1]):
+        dense[j, row] = -value if negative else value
+    for j in range(len(sparse)):
         if text[i] != _TAB:
             return _FAULTY
         i += _ONE
-        if i < np.uint64(len(words)) and _is_hexadecimal(words[i]):
-            sparse[row, j] = _decode(words[i])
+        if i < np.uint64(len(words)) and is_hexadecimal(words[i]):
+            sparse[j, row] = decode(words[i])
             i += _EIGHT
         elif text[i] == _TAB or text[i] == _NEWLINE or text[i] == _CR:
-            sparse[row, j] = NO_TOKEN
+            sparse[j, row] = NO_TOKEN
         else:
             return _FAULTY
     i += np.uint64(text[i] == _CR)
     return i + _ONE if text[i] == _NEWLINE else _FAULTY
-
-
-@compiled
-def _is_hexadecimal(word: np.uint64) -> bool:
-    lower = word | _CASE_BITS
-    digits = (word + _FROM_0) & ~(word + _BEYOND_9)
-    letters = (lower + _FROM_A) & ~(lower + _BEYOND_F)
-    return ((digits | letters) & ~word & _HIGH_BITS) == _HIGH_BITS
-
-
-@compiled
-def _decode(word: np.uint64) -> np.int64:
-    """Turn 8 hexadecimal digits into the number that they write."""
-    # The low nibble of a digit is its value, that of a letter is its value - 9; only letters have bit 6.
-    values = (word & _LOW_NIBBLES) + np.uint64(9) * ((word >> np.uint64(6)) & _EACH)
-    pairs = ((values << np.uint64(4)) | (values >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
-    quads = ((pairs << np.uint64(8)) | (pairs >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
-    return np.int64(((quads << np.uint64(16)) | (quads >> np.uint64(32))) & np.uint64(0xFFFFFFFF))

@@ -2,56 +2,49 @@
 
     parse_day (each day) → merge_days → encode_day (each day) → write_manifest
 
-    PARSED/tokens.h5, distinct.h5, day.yaml             one folder a day, from parse_day; rejected.tsv where there are
+    PREPARED/day_01/shard_0000.h5 …                     the rows, from parse_day
+    PARSED/day.yaml                                     one folder a day, from parse_day; where there are such, also
+    PARSED/counts.h5, rejected.tsv                      counts of tokens, rejected rows
     PREPARED/ids.h5, columns.yaml                       from merge_days
-    PREPARED/day_01/shard_0000.h5 …                     from encode_day
+    PREPARED/day_01/ids.npy                             from encode_day
     PREPARED/manifest.yaml                              from write_manifest, last
 
-The text is read once. Every file is written whole or not at all and depends on nothing but the input, so a step that
-was killed is simply run again; encode_day keeps the shards that it had finished.
+The text is read once and the rows are written once: with codes for tokens, which only mean something in their day (see
+`dictionary`). Only the lists of a day's tokens are read again, merged, and translated into ids. Every file is written
+whole or not at all and depends on nothing but the input, so a step that was killed is simply run again; parse_day keeps
+the shards that it had finished.
 """
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from distdnas_hpc.config import Data
-from distdnas_hpc.data.ahead import map_ahead
-from distdnas_hpc.data.counting import DistinctTokens, Run
-from distdnas_hpc.data.ids import ExactIds, HashedIds, IdMap, choose_ids
+from distdnas_hpc.data.counting import read_runs, token_lists, write_runs
+from distdnas_hpc.data.dictionary import Tokens
+from distdnas_hpc.data.ids import ExactIds, HashedIds, IdMap, choose_ids, unite_ids
 from distdnas_hpc.data.manifest import MANIFEST, identity
 from distdnas_hpc.data.rejected import RejectedRows
-from distdnas_hpc.data.resume import EncodingRecord, Finished
-from distdnas_hpc.data.rows import Rows
-from distdnas_hpc.data.shards import (
-    CHUNK_ROWS,
-    Shard,
-    ShardInfo,
-    create_hdf5,
-    create_shard,
-    file_sha256,
-    open_hdf5,
-    open_shard,
-)
+from distdnas_hpc.data.resume import ShardRecord
+from distdnas_hpc.data.shards import Shard, create_hdf5, file_sha256, open_hdf5, open_shard
 from distdnas_hpc.data.source import read_all_days, read_day
 from distdnas_hpc.data.statistics import DenseStatistics, merge_all
-from distdnas_hpc.data.tsv import Block
+from distdnas_hpc.data.translation import write_translation
+from distdnas_hpc.data.writing import write_day
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.storage import read_yaml, remove_leftovers, write_yaml
 
 log = logging.getLogger(__name__)
 
+COUNTS = "counts.h5"
+
 SMALL_FILE_BYTES = 64 << 20
 """A raw file below this size is checked from the first row to the last before anything is written."""
-
-READ_ROWS = 4 * CHUNK_ROWS
-"""Rows encoded at a time: some 20 MB of Criteo tokens."""
 
 
 def check_raw(data: Data) -> None:
@@ -74,10 +67,16 @@ def check_raw(data: Data) -> None:
             pass
 
 
-def parse_day(data: Data, day: int, folder: Path, progress: Progress) -> dict[str, int]:
-    """Parse the text of one day into columns of tokens, distinct tokens and dense statistics, below `folder`.
+def parse_day(
+    data: Data, day: int, parsed: Path, prepared: Path, progress: Progress, *, training: bool = True
+) -> dict[str, Any]:
+    """Parse the text of one day into shards below `prepared`, and gather in `parsed` what it adds to all days.
 
     Memory does not grow with the day's rows: see docs/data.md.
+
+    Parameters
+    ----------
+    training : the day has a say in which tokens get ids, and in the dense statistics.
 
     Returns
     -------
@@ -87,36 +86,23 @@ def parse_day(data: Data, day: int, folder: Path, progress: Progress) -> dict[st
     ------
     UserError : as `read_day`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
-    schema = data.schema_
-    rejected = RejectedRows()
-    clicks = text_bytes = 0
-    with (
-        create_hdf5(folder / "distinct.h5") as file,
-        create_shard(folder / "tokens.h5", schema.dense, schema.sparse, "i8") as shard,
-    ):
-        totals = _DayTotals(data, file)
-        for block in map_ahead(totals.add, read_day(data, day)):
-            shard.append(block.rows)
-            rejected.add(data.raw_file(day), block.rejected)
-            clicks += int(block.rows.label.sum())
-            text_bytes += block.text_bytes
-            progress.update(min(block.fraction, 0.999), rows=shard.rows)
-        totals.finish()
-    rejected.write(folder / "rejected.tsv")
-    counts = {"rows": shard.rows, "clicks": clicks, "bytes": text_bytes, "rejected": rejected.count}
-    write_yaml(folder / "day.yaml", {"day": day, **counts, "dense": totals.statistics.to_dict()})
-    progress.update(1.0, rows=shard.rows)
-    log.info(
-        "day %d parsed: %d rows (%d rejected), %d clicks, %d bytes of text",
-        day,
-        shard.rows,
-        rejected.count,
-        clicks,
-        text_bytes,
-    )
-    return counts
+    folder = prepared / f"day_{day:02d}"
+    for created in (parsed, folder):
+        created.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(created)
+    may_hash = training and not data.counted
+    record, rejected = ShardRecord(folder, _source(data, day, may_hash)), RejectedRows()
+    told, statistics = write_day(data, day, record, rejected, progress, may_hash=may_hash)
+    rejected.write(parsed / "rejected.tsv")
+    shards = [asdict(info) for info in record.finished]
+    if training and data.counted:
+        with _open_shards(prepared, shards) as opened, create_hdf5(parsed / COUNTS) as file:
+            write_runs(file, opened, data.schema_.sparse_names)
+    write_yaml(parsed / "day.yaml", {"day": day, **told, "shards": shards, "dense": statistics.to_dict()})
+    record.close()
+    progress.update(1.0, rows=told["rows"])
+    log.info("day %d parsed: %s", day, ", ".join(f"{key} {value}" for key, value in told.items()))
+    return told
 
 
 def merge_days(
@@ -127,6 +113,7 @@ def merge_days(
     Parameters
     ----------
     parsed : folders that `parse_day` filled, by day; those of the training days at least.
+    prepared : where it wrote the shards.
 
     Returns
     -------
@@ -134,17 +121,21 @@ def merge_days(
     """
     prepared.mkdir(parents=True, exist_ok=True)
     remove_leftovers(prepared)
+    names = data.schema_.sparse_names
+    days = [read_yaml(parsed[day] / "day.yaml") for day in training_days]
+    if data.counted:
+        with ExitStack() as stack:
+            files = [stack.enter_context(open_hdf5(parsed[day] / COUNTS)) for day in training_days]
+            chosen = [choose_ids([run for file in files for run in read_runs(file, name)], data) for name in names]
+    else:
+        chosen = [(ids, 0) for ids in unite_ids((_read_tokens(prepared, day["shards"], names) for day in days), data)]
     sparse = {}
-    with ExitStack() as stack, create_hdf5(prepared / "ids.h5") as ids_file:
-        days = [stack.enter_context(open_hdf5(parsed[day] / "distinct.h5")) for day in training_days]
-        for name in data.schema_.sparse_names:
-            ids, dropped = _merge_column(name, days, data)
+    with create_hdf5(prepared / "ids.h5") as ids_file:
+        for name, (ids, dropped) in zip(names, chosen, strict=True):
             if isinstance(ids, ExactIds):
                 ids_file.create_dataset(name, data=ids.tokens)
             sparse[name] = {"rows": ids.rows, "hashed": isinstance(ids, HashedIds), "dropped": dropped}
-    statistics = merge_all(
-        DenseStatistics.from_dict(read_yaml(parsed[day] / "day.yaml")["dense"]) for day in training_days
-    )
+    statistics = merge_all(DenseStatistics.from_dict(day["dense"]) for day in days)
     dense = statistics.describe(data.schema_.dense_names)
     write_yaml(prepared / "columns.yaml", {"training_days": list(training_days), "dense": dense, "sparse": sparse})
     sizes = [column["rows"] for column in sparse.values()]
@@ -154,50 +145,29 @@ def merge_days(
 
 
 def encode_day(data: Data, day: int, parsed: Path, prepared: Path, progress: Progress) -> dict[str, Any]:
-    """Write one day's shards into `prepared`, with ids for tokens; shards that an earlier attempt finished are kept.
+    """Translate one day's codes into ids: write `ids.npy` beside its shards.
 
     Parameters
     ----------
     parsed : the day's folder from `parse_day`.
-    prepared : the folder that `merge_days` wrote the ids into.
+    prepared : where `parse_day` wrote the shards and `merge_days` the ids.
 
     Returns
     -------
-    dict with rows, clicks and shards, a list of {name, rows, sha256}.
+    dict with rows, clicks, shards, a list of {name, rows, sha256}, and ids, {name, codes, sha256}.
     """
-    schema = data.schema_
-    maps = _read_maps(data, prepared)
-    folder = prepared / f"day_{day:02d}"
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def encode(rows: Rows) -> Rows:
-        ids = np.empty((schema.sparse, len(rows.label)), np.int32)
-        for column, tokens, out in zip(maps, np.ascontiguousarray(rows.sparse.T), ids, strict=True):
-            column.encode(tokens, out)
-        return rows._replace(sparse=np.ascontiguousarray(ids.T))
-
-    with open_shard(parsed / "tokens.h5") as tokens:
-        record = EncodingRecord(folder, _source(data, parsed, prepared))
-        record.resume()
-        for number, start in enumerate(range(0, tokens.rows, data.shard_rows)):
-            if number < len(record.finished):
-                continue
-            path = folder / f"shard_{number:04d}.h5"
-            stop = min(start + data.shard_rows, tokens.rows)
-            clicks = 0
-            with create_shard(path, schema.dense, schema.sparse) as shard:
-                for rows in map_ahead(encode, _read_stretches(tokens, start, stop)):
-                    shard.append(rows)
-                    clicks += int(rows.label.sum())
-                    progress.update((start + shard.rows) / tokens.rows, rows=start + shard.rows)
-            record.add(Finished(ShardInfo(f"{folder.name}/{path.name}", shard.rows, file_sha256(path)), clicks))
-        record.close()
-        log.info("day %d encoded: %d rows in %d shards", day, tokens.rows, len(record.finished))
-        return {
-            "rows": tokens.rows,
-            "clicks": sum(done.clicks for done in record.finished),
-            "shards": [asdict(done.shard) for done in record.finished],
-        }
+    names = data.schema_.sparse_names
+    content = read_yaml(parsed / "day.yaml")
+    path = prepared / f"day_{day:02d}" / "ids.npy"
+    remove_leftovers(path.parent)
+    with _open_shards(prepared, content["shards"]) as shards:
+        columns = zip(_read_maps(data, prepared), (token_lists(shards, name) for name in names), strict=True)
+        codes = [sum(shard.token_count(name) for shard in shards) for name in names]
+        write_translation(path, columns, codes)
+    progress.update(1.0, rows=content["rows"])
+    log.info("day %d translated: %d tokens", day, sum(codes))
+    ids = {"name": f"{path.parent.name}/{path.name}", "codes": codes, "sha256": file_sha256(path)}
+    return {"rows": content["rows"], "clicks": content["clicks"], "shards": content["shards"], "ids": ids}
 
 
 def write_manifest(data: Data, encoded: Mapping[int, Mapping[str, Any]], prepared: Path) -> dict[str, int]:
@@ -211,79 +181,42 @@ def write_manifest(data: Data, encoded: Mapping[int, Mapping[str, Any]], prepare
     -------
     dict with days (how many), rows and clicks.
     """
-    days = {day: {key: encoded[day][key] for key in ("rows", "clicks", "shards")} for day in sorted(encoded)}
+    days = {day: {key: encoded[day][key] for key in ("rows", "clicks", "shards", "ids")} for day in sorted(encoded)}
     columns = read_yaml(prepared / "columns.yaml")
     write_yaml(prepared / MANIFEST, {"data": identity(data), "ids": "ids.h5", **columns, "days": days})
     rows, clicks = (sum(day[key] for day in days.values()) for key in ("rows", "clicks"))
     return {"days": len(days), "rows": rows, "clicks": clicks}
 
 
-def discard_tokens(parsed: Path) -> None:
-    """Remove a day's tokens, some 130 bytes a row, which nobody reads again once the manifest is written."""
-    (parsed / "tokens.h5").unlink(missing_ok=True)
+def discard_counts(parsed: Path) -> None:
+    """Remove a day's counts, which nobody reads again once the manifest is written."""
+    (parsed / COUNTS).unlink(missing_ok=True)
 
 
-class _DayTotals:
-    """What a day adds to all days: its distinct tokens and dense statistics."""
-
-    def __init__(self, data: Data, file: h5py.File) -> None:
-        schema = data.schema_
-        # Who hashes a column above the cap need not know its tokens, nor how often each was seen.
-        counted = data.overflow == "frequent" or data.min_count > 1
-        limit = None if counted else data.max_rows - 1
-        runs = [_RunWriter(file, name) for name in schema.sparse_names]
-        self._columns = [DistinctTokens(write, counted=counted, limit=limit) for write in runs]
-        self.statistics = DenseStatistics.of(np.empty((0, schema.dense), np.int32))
-
-    def add(self, block: Block) -> Block:
-        """Take in a block, and return it."""
-        self.statistics = self.statistics.merge(DenseStatistics.of(block.rows.dense))
-        for column, tokens in zip(self._columns, np.ascontiguousarray(block.rows.sparse.T), strict=True):
-            column.add(tokens)
-        return block
-
-    def finish(self) -> None:
-        """Write what is left in memory."""
-        for column in self._columns:
-            column.finish()
+def _source(data: Data, day: int, may_hash: bool) -> dict[str, Any]:
+    """Return what a day's shards are made from, as plain values."""
+    raw = data.raw_file(day)
+    file = [raw.stat().st_size, raw.stat().st_mtime_ns] if raw.exists() else []  # without it, read_day tells
+    decisive = {"schema_", "rows_per_day", "day", "shard_rows", "on_bad_row"}
+    config = data.model_dump(mode="json", by_alias=True, include=decisive)
+    return {"raw": [str(raw), *file], "of_day": day, "hashed_rows": data.max_rows if may_hash else None, **config}
 
 
-class _RunWriter:
-    """Writes the runs of one column as NAME/0, NAME/1, …; a column that overflowed has none."""
-
-    def __init__(self, file: h5py.File, name: str) -> None:
-        self._runs = file.create_group(name)
-
-    def __call__(self, run: Run) -> None:
-        group = self._runs.create_group(str(len(self._runs)))
-        for field, values in run._asdict().items():
-            group.create_dataset(field, data=values)
+@contextmanager
+def _open_shards(prepared: Path, shards: Sequence[Mapping[str, Any]]) -> Iterator[list[Shard]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(open_shard(prepared / info["name"])) for info in shards]
 
 
-def _merge_column(name: str, days: Sequence[h5py.File], data: Data) -> tuple[IdMap, int]:
-    """Choose the ids of one column from the runs of some days."""
-    if any(len(day[name]) == 0 for day in days):  # one day alone has too many
-        return HashedIds(data.max_rows), 0
-    return choose_ids([Run(run["tokens"], run["counts"]) for day in days for run in day[name].values()], data)
+def _read_tokens(prepared: Path, shards: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Tokens | None]:
+    """Yield the tokens of each column of a day, None where they were too many to be listed."""
+    with _open_shards(prepared, shards) as opened:
+        for name in names:
+            hashed = opened[-1].hashed(name)
+            yield None if hashed else np.concatenate([shard.tokens(name) for shard in opened])
 
 
 def _read_maps(data: Data, prepared: Path) -> list[IdMap]:
     with open_hdf5(prepared / "ids.h5") as file:
         names = data.schema_.sparse_names
         return [ExactIds(file[name][:]) if name in file else HashedIds(data.max_rows) for name in names]
-
-
-def _source(data: Data, parsed: Path, prepared: Path) -> dict[str, Any]:
-    """Return what a day's shards are made from, as plain values."""
-    tokens = (parsed / "tokens.h5").stat()
-    return {
-        "tokens": [tokens.st_size, tokens.st_mtime_ns],
-        "ids": file_sha256(prepared / "ids.h5"),
-        "max_rows": data.max_rows,
-        "shard_rows": data.shard_rows,
-    }
-
-
-def _read_stretches(shard: Shard, start: int, stop: int) -> Iterator[Rows]:
-    for first in range(start, stop, READ_ROWS):
-        yield shard.read(first, min(first + READ_ROWS, stop))

@@ -1,6 +1,6 @@
-"""What an interrupted encoding of a day had finished, so that the next attempt goes on from there."""
+"""Which shards of a day an interrupted attempt had finished, so that the next one keeps them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,8 @@ from distdnas_hpc.errors import UserError
 from distdnas_hpc.storage import read_yaml, remove_leftovers, write_yaml
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A finished shard and its clicks."""
-
-    shard: ShardInfo
-    clicks: int
-
-
-class EncodingRecord:
-    """The hidden file in a day's folder that lists its finished shards until all are.
+class ShardRecord:
+    """The hidden file in a day's folder that lists its finished shards until the day is done.
 
     Parameters
     ----------
@@ -27,35 +19,35 @@ class EncodingRecord:
     """
 
     def __init__(self, folder: Path, source: dict[str, Any]) -> None:
-        self._folder = folder
-        self._path = folder / ".encoding.yaml"
+        self.folder = folder
+        self._path = folder / ".parsing.yaml"
         self._source = source
-        self.finished: list[Finished] = []
+        self.finished: list[ShardInfo] = []
 
     def resume(self) -> None:
         """Take over the shards of an interrupted attempt that still have their checksums; remove what it left half."""
-        remove_leftovers(self._folder)
+        remove_leftovers(self.folder)
         try:
             content = read_yaml(self._path)
         except UserError:  # none, or damaged: begin anew
             return
         if content.get("source") == self._source:
             for entry in content["finished"]:
-                done = Finished(ShardInfo(**entry["shard"]), entry["clicks"])
-                path = self._folder.parent / done.shard.name
-                if not path.is_file() or file_sha256(path) != done.shard.sha256:
+                done = ShardInfo(**entry)
+                path = self.folder.parent / done.name
+                if not path.is_file() or file_sha256(path) != done.sha256:
                     break
                 self.finished.append(done)
 
-    def add(self, done: Finished) -> None:
+    def add(self, done: ShardInfo) -> None:
         """Put a shard on record."""
         self.finished.append(done)
         write_yaml(self._path, {"source": self._source, "finished": [asdict(entry) for entry in self.finished]})
 
     def close(self) -> None:
-        """Remove the record of a day whose shards are all there, and shards of an earlier, longer day."""
-        names = {Path(entry.shard.name).name for entry in self.finished}
-        for path in self._folder.glob("shard_*.h5"):
+        """Remove the record of a day that is done, and shards of an earlier, longer day."""
+        names = {Path(entry.name).name for entry in self.finished}
+        for path in self.folder.glob("shard_*.h5"):
             if path.name not in names:
                 path.unlink()
         self._path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from distdnas_hpc.config import Data, DayColumn, Schema
 from distdnas_hpc.data.columns import read_dense, read_label, read_sparse, show, texts
-from distdnas_hpc.data.rows import MISSING, Rejected, Rows
+from distdnas_hpc.data.rows import MISSING, Columns, Rejected
 from distdnas_hpc.data.tsv import Block
 from distdnas_hpc.errors import UserError
 
@@ -165,12 +165,12 @@ def _refuse(data: Data, path: Path, rejected: Sequence[Rejected]) -> None:
         raise UserError(f"{path}, row {row.line}: {row.reason}; mend or remove the row, or correct data.schema.")
 
 
-def _parse(batch: pa.RecordBatch, numbers: NDArray[np.int64], schema: Schema) -> tuple[Rows, list[Rejected]]:
+def _parse(batch: pa.RecordBatch, numbers: NDArray[np.int64], schema: Schema) -> tuple[Columns, list[Rejected]]:
     """Turn named columns into rows, and tell which ones were left out and why; their numbers are `numbers`."""
     n = batch.num_rows
     good = np.ones(n, bool)
     rejected = []
-    dense, sparse = np.empty((n, schema.dense), np.int32), np.empty((n, schema.sparse), np.int64)
+    dense, sparse = np.empty((schema.dense, n), np.int32), np.empty((schema.sparse, n), np.int64)
 
     def check(name: str, valid: NDArray[np.bool_], wanted: str) -> None:
         for i in np.flatnonzero(good & ~valid).tolist():
@@ -182,15 +182,16 @@ def _parse(batch: pa.RecordBatch, numbers: NDArray[np.int64], schema: Schema) ->
     label, valid = read_label(batch.column(str(schema.label)))
     check(str(schema.label), valid, "0 or 1")
     for j, name in enumerate(schema.dense_names):
-        dense[:, j], valid = read_dense(batch.column(name), schema.missing)
+        dense[j], valid = read_dense(batch.column(name), schema.missing)
         check(name, valid, f"an integer from {MISSING + 1} to {-MISSING - 1}, or empty")
     for j, name in enumerate(schema.sparse_names):
-        sparse[:, j] = read_sparse(batch.column(name), schema.missing)
-    return Rows(label[good], dense[good], sparse[good]) if rejected else Rows(label, dense, sparse), rejected
+        sparse[j] = read_sparse(batch.column(name), schema.missing)
+    columns = Columns(label, dense, sparse)
+    return Columns(label[good], dense[:, good], sparse[:, good]) if rejected else columns, rejected
 
 
-def _no_rows(schema: Schema) -> Rows:
-    return Rows(np.empty(0, np.uint8), np.empty((0, schema.dense), np.int32), np.empty((0, schema.sparse), np.int64))
+def _no_rows(schema: Schema) -> Columns:
+    return Columns(np.empty(0, np.uint8), np.empty((schema.dense, 0), np.int32), np.empty((schema.sparse, 0), np.int64))
 
 
 @contextmanager

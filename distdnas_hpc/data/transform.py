@@ -16,7 +16,7 @@ _FRACTION = np.uint64((1 << 52) - 1)
 
 
 @compiled
-def transform(x: int) -> float:
+def transform(x: int | np.int32) -> float:
     """Return f(x) of a 32-bit integer, within 4e-15 of its size."""
     value = np.float64(x)
     return np.copysign(_log(1.0 + abs(value)), value)

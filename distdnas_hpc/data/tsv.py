@@ -17,7 +17,7 @@ from distdnas_hpc.config import Data
 from distdnas_hpc.data.faults import find_fault
 from distdnas_hpc.data.lines import read_lines
 from distdnas_hpc.data.parser import parse
-from distdnas_hpc.data.rows import Rejected, Rows
+from distdnas_hpc.data.rows import Columns, Rejected
 from distdnas_hpc.errors import UserError
 
 BLOCK_BYTES = 1 << 20
@@ -38,7 +38,7 @@ class Block(NamedTuple):
     rejected : rows between these ones that were left out; empty unless `data.on_bad_row` is skip.
     """
 
-    rows: Rows
+    rows: Columns
     text_bytes: int
     fraction: float
     rejected: tuple[Rejected, ...] = ()
@@ -99,7 +99,7 @@ def _cut(text: NDArray[np.uint8], first: int, last: int) -> NDArray[np.uint8]:
 
 def _parse(
     data: Data, path: Path, text: NDArray[np.uint8], first_line: int, count: int
-) -> tuple[Rows, tuple[Rejected, ...]]:
+) -> tuple[Columns, tuple[Rejected, ...]]:
     """Parse lines of a file from number `first_line` on; raise a UserError about a faulty one, or reject it."""
     schema = data.schema_
     skip = data.on_bad_row == "skip"

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch import nn
 
 from distdnas_hpc.config import Optimizer
 from distdnas_hpc.nn.model import CTRModel
@@ -11,6 +12,10 @@ from distdnas_hpc.nn.row_adagrad import RowAdagrad
 
 class Optimizers:
     """Both optimizers of a model as one; no weight decay.
+
+    Adagrad is exact: a row's sum of squares grows by the square of its whole gradient in a batch, however often the
+    row occurs in it. The network's gradient is clipped by its global norm where `settings.clip_norm` says so (Pascanu
+    et al., 2013); nothing of it waits for the device.
 
     Attributes
     ----------
@@ -24,6 +29,8 @@ class Optimizers:
             "embedding": (self.embedding, settings.embedding_lr),
             "network": (self.network, settings.dense_lr),
         }
+        self._clipped = list(model.network.parameters())
+        self._clip_norm = settings.clip_norm
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -32,6 +39,8 @@ class Optimizers:
 
     def step(self, scale: float) -> None:
         """Take a step at `scale` times the learning rates."""
+        if self._clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._clipped, self._clip_norm)
         for optimizer, learning_rate in self._optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = scale * learning_rate
@@ -42,7 +51,7 @@ class Optimizers:
         return {name: optimizer.state_dict() for name, (optimizer, _) in self._optimizers.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Take over what `state_dict` returned, of optimizers of the same model on any device."""
         for name, (optimizer, _) in self._optimizers.items():
             optimizer.load_state_dict(state[name])
 

@@ -44,7 +44,8 @@ class RowAdagrad(torch.optim.Optimizer):
             return
         weight = self._embedding.weight
         rows, gradient = _joined(self._embedding.gradients)
-        update = update_on_cpu if weight.device.type == "cpu" else update_anywhere
+        compiled_for = weight.device.type == "cpu" and weight.dtype == torch.float32
+        update = update_on_cpu if compiled_for else update_anywhere
         update(weight.detach(), self.state[weight]["sum"], rows, gradient, self.param_groups[0]["lr"])
 
 
@@ -55,7 +56,7 @@ def _joined(gradients: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
 
 def update_on_cpu(weight: Tensor, squares: Tensor, rows: Tensor, gradient: Tensor, lr: float) -> None:
-    """Update `weight` and `squares` (table rows, dim_s) in place.
+    """Update `weight` and `squares` (table rows, dim_s), float32, in place.
 
     Parameters
     ----------

@@ -32,12 +32,14 @@ def forward(network: nn.Module, dense: Tensor, embedded: Tensor, mixing: Mixing 
     Parameters
     ----------
     network : treats rows independently, as all networks of this package do; its weights are not changed between the
-        forward and the backward pass.
+        forward and the backward pass. What `torch.func.functional_call` puts in their place is taken as they would be:
+        all threads have read it when this returns.
     """
     options = {} if mixing is None else {"mixing": mixing}
     threads = torch.get_num_threads()
     rows = min(MOST_ROWS, -(-len(dense) // threads))
-    if dense.device.type != "cpu" or rows >= len(dense) or rows < LEAST_ROWS:
+    watched = bool(network._forward_hooks)  # by nn.probe, which wants to see modules one after the other
+    if dense.device.type != "cpu" or rows >= len(dense) or rows < LEAST_ROWS or watched:
         return network(dense, embedded, **options)
     run = partial(_in_threads, threads)
     parts = zip(dense.split(rows), embedded.split(rows), strict=True)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
-from distdnas_hpc.report.markup import Markup, tag
-from distdnas_hpc.report.results import Cost, Found, SearchedDay, TrainedModel
+from distdnas_hpc.report.markup import Markup, join, tag
+from distdnas_hpc.report.results import Array, Cost, Found, SearchedDay, TrainedModel
 from distdnas_hpc.report.svg import Plot, binned, drawing, text, thinned
 from distdnas_hpc.report.table import TWO_SIDED_95, significant
 
@@ -68,14 +68,38 @@ def cost_bars(side: str, cost: Cost) -> Markup:
     ----------
     side : 'dense' or 'sparse'.
     """
-    importance, modules = (cost.dense, DENSE_MODULES) if side == "dense" else (cost.sparse, SPARSE_MODULES)
+    bars, said, height = _bars(side, cost)
+    return drawing(f"cost-{side}", f"Cost importance of the {side} modules", said, WIDTH, height, bars)
+
+
+def cost_importance(cost: Cost) -> Markup:
+    """Draw the cost importance of all modules side by side, with a legend: the paper's Figure 5 as one drawing."""
+    top, gap = 52.0, 24.0
+    parts: list[Markup] = [text(0, 11, f"Normalised cost importance in a {len(cost.dense)}-block supernet", "heading")]
+    height, descriptions = 0.0, []
+    for column, side in enumerate(("dense", "sparse")):
+        bars, said, height = _bars(side, cost)
+        x = column * (WIDTH + gap)
+        legend: list[Markup] = []
+        for index, (label, class_, _) in enumerate(_groups(cost, side)):
+            at = 84 + 110 * index
+            legend.append(tag("rect", x=at, y=24, width=11, height=11, class_=f"bar {side} {class_}"))
+            legend.append(text(at + 17, 34, label, "label"))
+        columns = tag("g", bars, transform=f"translate(0 {top:g})")
+        parts.append(tag("g", *legend, columns, transform=f"translate({x:g} 0)"))
+        descriptions.append(f"{side.capitalize()} modules, {said}")
+    title = "Normalised cost importance of the interaction modules"
+    return drawing("cost-importance", title, " ".join(descriptions), 2 * WIDTH + gap, top + height, *parts)
+
+
+def _bars(side: str, cost: Cost) -> tuple[Markup, str, float]:
+    """Return the bars of a side, what they say in words, and how high they stand."""
+    modules = DENSE_MODULES if side == "dense" else SPARSE_MODULES
     left, row, bar = 84.0, 38.0, 11.0
     scale = WIDTH - left - 44
-    groups = [("block 1", "first", importance[0])]
-    if len(importance) > 1:
-        later = f"blocks 2–{len(importance)}" if len(importance) > 2 else "block 2"
-        groups.append((later, "later", importance[1]))
-    bars: list[Markup] = []
+    groups = _groups(cost, side)
+    height = len(modules) * row
+    bars: list[Markup] = [tag("line", x1=left, x2=left, y1=0, y2=height, class_="axis")]
     for j, name in enumerate(modules):
         y = j * row + 4
         bars.append(text(left - 8, y + 16, name, "label", "end"))
@@ -91,9 +115,16 @@ def cost_bars(side: str, cost: Cost) -> Markup:
         f"{label}: " + ", ".join(f"{n} {v:.3f}" for n, v in zip(modules, values, strict=True))
         for label, _, values in groups
     )
-    height = len(modules) * row
-    bars.insert(0, tag("line", x1=left, x2=left, y1=0, y2=height, class_="axis"))
-    return drawing(f"cost-{side}", f"Cost importance of the {side} modules", f"{said}.", WIDTH, height, *bars)
+    return join(*bars), f"{said}.", height
+
+
+def _groups(cost: Cost, side: str) -> list[tuple[str, str, Array]]:
+    """Return name, style class and importances of block 1, and of the later blocks where there are some."""
+    importance = cost.dense if side == "dense" else cost.sparse
+    groups = [("block 1", "first", importance[0])]
+    if cost.later:
+        groups.append((cost.later, "later", importance[1]))
+    return groups
 
 
 def weight_trajectories(side: str, block: int, days: Sequence[SearchedDay], theta: float) -> Markup:

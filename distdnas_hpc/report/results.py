@@ -82,6 +82,12 @@ class Cost:
     samples: int
     macs_full: int
 
+    @property
+    def later(self) -> str | None:
+        """The blocks that share their importances, in words; None where block 1 is the only one."""
+        blocks = len(self.dense)
+        return None if blocks == 1 else "block 2" if blocks == 2 else f"blocks 2–{blocks}"
+
 
 @dataclass(frozen=True)
 class SearchedDay:
@@ -167,7 +173,7 @@ def read_results(run: Path) -> Results:
         config=config,
         models=tuple(models),
         missing_models=tuple(missing_models),
-        cost=_read_cost(run / "cost" / "all") if _is_done(run / "cost" / "all") else None,
+        cost=read_cost(run / "cost" / "all") if _is_done(run / "cost" / "all") else None,
         days={day: _read_day(day, folder) for day, folder in folders.items() if _is_done(folder)},
         missing_days=tuple(day for day, folder in folders.items() if not _is_done(folder)),
         found=_read_found(run / "aggregate" / "all") if _is_done(run / "aggregate" / "all") else None,
@@ -214,7 +220,13 @@ def _read_curve(path: Path) -> LossCurve | None:
         return LossCurve(*(np.asarray(table[name].to_numpy(), np.float64) for name in ("step", "day", "loss")))
 
 
-def _read_cost(folder: Path) -> Cost:
+def read_cost(folder: Path) -> Cost:
+    """Read what the cost task of a run left in its folder.
+
+    Raises
+    ------
+    UserError : its result is missing or damaged.
+    """
     path = folder / "result.yaml"
     content = read_yaml(path)
     with _naming(path):

@@ -1,6 +1,8 @@
 """The page's style sheet: a quiet scientific page, in light and dark, from a phone to a wide screen and on paper."""
 
-STYLE = """
+import re
+
+_PAGE = """
 :root {
   color-scheme: light dark;
   --paper: #fdfcfa; --ink: #1d1f23; --muted: #62666e; --rule: #e2dfd9; --panel: #f5f3ef;
@@ -65,7 +67,9 @@ footer { border-top: 1px solid var(--rule); padding-top: 1rem; padding-bottom: 3
 :focus-visible { outline: 2px solid var(--dense); outline-offset: 2px; }
 
 svg { display: block; width: 100%; max-width: 30rem; height: auto; font-family: var(--sans); overflow: visible; }
-svg text { fill: currentColor; font-size: 11.5px; }
+"""
+
+FIGURES = """svg text { fill: currentColor; font-size: 11.5px; }
 svg .tick { fill: var(--muted); font-size: 11px; font-variant-numeric: tabular-nums; }
 svg .heading { font-weight: 600; }
 svg .value { font-variant-numeric: tabular-nums; }
@@ -97,7 +101,10 @@ svg .way { fill: none; stroke-width: 1.4; } svg .way.dense { stroke: var(--dense
 svg .way.sparse { stroke: var(--sparse); } svg .way.merger { stroke: var(--muted); }
 svg .arrow.dense { fill: var(--dense); } svg .arrow.sparse { fill: var(--sparse); }
 svg .arrow.merger { fill: var(--muted); }
-#timeline { max-width: none; }
+"""
+"""Rules for the parts of a drawing."""
+
+_SIZES = """#timeline { max-width: none; }
 #architecture { max-width: 28rem; }
 
 @media (min-width: 70rem) {
@@ -131,3 +138,9 @@ svg .arrow.merger { fill: var(--muted); }
   pre { white-space: pre-wrap; }
 }
 """
+
+STYLE = _PAGE + FIGURES + _SIZES
+"""All of it, for a page."""
+
+LIGHT = dict(re.findall(r"--(\w+): ([^;]+);", _PAGE.partition("@media")[0]))
+"""The colours and fonts of the light page, by name."""

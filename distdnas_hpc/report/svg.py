@@ -1,6 +1,7 @@
 """What the figures share: an accessible drawing, a plot area with axes, lines that are thin enough to send."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distdnas_hpc.report.markup import Markup, join, tag
+from distdnas_hpc.report.style import FIGURES, LIGHT
 
 Numbers = Sequence[float] | NDArray[np.float64]
 
@@ -36,6 +38,13 @@ def drawing(name: str, title: str, description: str, width: float, height: float
         width=width,
         height=height,
     )
+
+
+def standalone(image: Markup) -> str:
+    """Return a drawing as a file of its own, in light colours, for papers and programs that know no CSS variables."""
+    style = re.sub(r"var\(--(\w+)\)", lambda name: LIGHT[name[1]], f"svg {{ font-family: var(--sans); }}\n{FIGURES}")
+    start = '<svg xmlns="http://www.w3.org/2000/svg" style="background: #fff"'
+    return f"{image.replace('<svg', start, 1).removesuffix('</svg>')}<style>{style}</style></svg>\n"
 
 
 def text(x: float, y: float, content: str, class_: str | None = None, anchor: str = "start") -> Markup:

@@ -1,7 +1,7 @@
-"""One day's differentiable architecture search: a single pass, bilevel, first order (paper §IV-A, Algorithm 1)."""
+"""One day's differentiable architecture search: a single pass, bilevel (paper §IV-A, Algorithm 1)."""
 
 import logging
-import time
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +9,23 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from distdnas_hpc.checkpoint import Checkpoints, identity
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.feed import Feed
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.loop import Loop, Part, diagnosed
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.network import Mixing, Network
-from distdnas_hpc.nn.optim import warmup
+from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
-from distdnas_hpc.search.bilevel import Bilevel
+from distdnas_hpc.search.bilevel import BATCHES, Bilevel
 from distdnas_hpc.search.cost import CostImportance
 from distdnas_hpc.search.weights import ArchitectureWeights
-from distdnas_hpc.storage import write_yaml
-from distdnas_hpc.trajectory import Trajectory
+from distdnas_hpc.storage import CHECKPOINTS, write_yaml
+from distdnas_hpc.trajectory import Trajectory, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +33,11 @@ TRAJECTORY = pa.schema(
     [("step", pa.int32()), ("alpha", pa.list_(pa.float32())), ("beta", pa.list_(pa.float32()))]
     + [(name, pa.float32()) for name in ("loss_w", "loss_architecture", "regularisation", "expected_macs")]
     + [(name, pa.float32()) for name in ("temperature", "rows_per_second")]
+    + [("memory_bytes", pa.int64())]
 )
 
 
+@diagnosed
 def search_day(
     config: Config,
     day: int,
@@ -42,30 +46,36 @@ def search_day(
     folder: Path,
     device: torch.device,
     progress: Progress,
+    suspect: Trouble | None = None,
 ) -> dict[str, Any]:
-    """Search one day: batches train w and the architecture weights in turn, each row seen once.
+    """Search one day: batches train w and the architecture weights, each row seen once.
 
-    On a CPU with one thread, equal seeds give equal architecture weights bit for bit.
+    On a CPU with one thread, equal seeds give equal architecture weights bit for bit, however often the search was
+    interrupted: it goes on from the last checkpoint in the folder.
 
     Parameters
     ----------
     importance : s of every module, from `search.cost`.
-    folder : exists; receives `architecture.yaml` and `trajectory.parquet`.
+    folder : exists; receives `architecture.yaml`, `trajectory.parquet` and meanwhile checkpoints.
+    suspect : for `diagnosed`, which names the module of a loss that diverges.
 
     Returns
     -------
-    dict with rows, steps (pairs of a w and an A,B batch), seconds, rows_per_second, loss_w, loss_architecture.
+    dict with rows, steps (of two batches, with `search.bilevel: joint` of one), seconds, rows_per_second, loss_w,
+    loss_architecture.
 
     Raises
     ------
-    UserError : the day has fewer than two batches, or is not prepared.
-    RuntimeError : a loss stopped being finite.
+    UserError : the day has fewer batches than a step takes, or is not prepared; a checkpoint belongs to something else.
+    DivergedError : a loss stopped being finite, or grew beyond `config.optimizer.divergence`.
+    KeyboardInterrupt : told to stop; between two steps, with a checkpoint of the last.
     """
     settings = config.search
     name = f"day_{day:02d}"
     seed = config.seed_of("search", name)
     feed = Feed(manifest, day, settings.batch_size, shuffle_seed=config.seed_of("search", name, "feed"))
-    steps = len(feed) // 2
+    batches_a_step = BATCHES[settings.bilevel]
+    steps = len(feed) // batches_a_step
     if steps == 0:
         raise UserError(
             f"Day {day} has {feed.rows} rows, one batch: a search needs a batch for w and one for A and B. "
@@ -79,29 +89,36 @@ def search_day(
     weights = ArchitectureWeights(config.model.blocks).to(device)
     s = Mixing(*(torch.tensor(side).float().to(device) for side in (importance.dense, importance.sparse)))
 
-    bilevel = Bilevel(model, weights, s, config, gumbel)
-    trajectory = Trajectory(steps, ["loss_w", "loss_architecture", "regularisation"], device)
+    w_optimizers = Optimizers(model, config.optimizer)
+    architecture_optimizer = torch.optim.Adam(weights.parameters(), lr=settings.architecture_lr)
+    losses = ["loss_w", "loss_architecture", "regularisation"]
+    trajectory = Trajectory(steps, losses, device, bound=config.optimizer.divergence * math.log(2))
 
-    batches = (batch.to(device) for batch in feed)
-    rows = 0
-    start = time.perf_counter()
-    progress.start()
-    for step in range(1, steps + 1):
-        w_batch, architecture_batch = next(batches), next(batches)
-        temperature = settings.temperature.at(step / steps)
-        scale = warmup(step, settings.warmup_steps)
+    bilevel = Bilevel(config, model, weights, w_optimizers, architecture_optimizer, s, gumbel)
+    checkpoints = Checkpoints(folder / CHECKPOINTS, identity(config, seed, manifest))
+    parts: dict[str, Part | torch.Generator] = {
+        "weights": weights,
+        "w_optimizers": w_optimizers,
+        "architecture_optimizer": architecture_optimizer,
+        "gumbel": gumbel,
+    }
+    with Loop(steps, checkpoints, config.checkpoint, model, trajectory, parts, suspect) as loop:
+        done = loop.resume()
+        batches = (batch.to(device) for batch in feed.batches(batches_a_step * done))
+        architecture = None
+        progress.start(done / steps, trajectory.rows)
+        for step in loop.steps():
+            of_step = [next(batches) for _ in range(batches_a_step)]
+            temperature = settings.temperature.at(step / steps)
+            found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps))
 
-        # Each trains on its own part of the day: w, then A and B.
-        loss_w = bilevel.train_w(w_batch, temperature, scale)
-        loss_architecture, regularisation = bilevel.train_architecture(architecture_batch, temperature, scale)
-
-        of_step = len(w_batch.label) + len(architecture_batch.label)
-        rows += of_step
-        point = trajectory.add(step, of_step, loss_w, loss_architecture, regularisation, day=day)
-        if point is not None:
-            point |= _weights_now(weights, importance) | {"temperature": temperature}
-        progress.update(step / steps, rows=rows, loss=trajectory.loss)
-    seconds = time.perf_counter() - start  # the last step is in the trajectory, so the device has finished
+            rows = sum(len(batch.label) for batch in of_step)
+            point = trajectory.add(step, rows, *found, day=day)
+            if point is not None:
+                point |= _weights_now(weights, importance) | {"temperature": temperature}
+                architecture = {"alpha": point["alpha"], "beta": point["beta"]}
+            progress.update(step / steps, rows=trajectory.rows, loss=trajectory.loss, architecture=architecture)
+    rows, seconds = trajectory.rows, trajectory.seconds  # the last step is read, so the device has finished
 
     trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
     _write_architecture(folder / "architecture.yaml", config, day, rows, seed, weights)
@@ -121,7 +138,7 @@ def _weights_now(weights: ArchitectureWeights, importance: CostImportance) -> di
     with torch.no_grad():
         alpha, beta = (side.cpu().numpy() for side in weights.probabilities())
     macs = float(importance.macs.of(np.concatenate([alpha, beta], axis=1)))
-    return {"alpha": alpha.ravel(), "beta": beta.ravel(), "expected_macs": macs}
+    return {"alpha": alpha.ravel().tolist(), "beta": beta.ravel().tolist(), "expected_macs": macs}
 
 
 def _write_architecture(

@@ -1,8 +1,8 @@
 """Final training from scratch in a single pass over the days, then the test on the day after (paper §V-A)."""
 
 import logging
-import time
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,46 +14,57 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from distdnas_hpc.checkpoint import Checkpoints, identity
 from distdnas_hpc.config import Config
-from distdnas_hpc.data.feed import Feed
+from distdnas_hpc.data.feed import Batch, Feed
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.loop import Loop, diagnosed
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
-from distdnas_hpc.storage import atomic_write
+from distdnas_hpc.storage import CHECKPOINTS, atomic_write
 from distdnas_hpc.train.metrics import evaluate_scores
-from distdnas_hpc.trajectory import Trajectory
+from distdnas_hpc.trajectory import Trajectory, Trouble
 
 log = logging.getLogger(__name__)
 
 TRAJECTORY = pa.schema(
-    [("step", pa.int32()), ("day", pa.int32()), ("loss", pa.float32()), ("rows_per_second", pa.float32())]
+    [
+        ("step", pa.int32()),
+        ("day", pa.int32()),
+        ("loss", pa.float32()),
+        ("rows_per_second", pa.float32()),
+        ("memory_bytes", pa.int64()),
+    ]
 )
 
 
+@diagnosed
 def train_model(
     config: Config,
-    network: nn.Module,
+    build: Callable[[], nn.Module],
     manifest: Manifest,
     seed: int,
     folder: Path,
     device: torch.device,
     progress: Progress,
+    suspect: Trouble | None = None,
 ) -> dict[str, Any]:
-    """Train `network` on top of new embeddings, keep the model, and test it.
+    """Train a network on top of new embeddings, keep the model, and test it.
 
     Each row of `config.train.days` is seen once: day after day, shuffled within the day in an order that depends on
     `config.seed` alone, so that all models see the same batches. On a CPU with one thread, equal seeds give equal
-    models bit for bit; a GPU adds up sparse gradients in no fixed order.
+    models bit for bit, however often the training was interrupted: it goes on from the last checkpoint in the folder. A
+    GPU adds up sparse gradients in no fixed order.
 
     Parameters
     ----------
-    network : interaction network from `train.models.build_network`. It has its weights already, so it is the caller
-        who seeds torch before building it.
-    seed : of the embeddings, which are made here.
-    folder : exists; receives `model.pt` (the CTRModel's state_dict) and `trajectory.parquet`.
+    build : makes the interaction network, see `train.models.build_network`.
+    seed : of its weights and of the embeddings.
+    folder : exists; receives `model.pt` (the CTRModel's state_dict), `trajectory.parquet` and meanwhile checkpoints.
+    suspect : for `diagnosed`, which names the module of a loss that diverges.
 
     Returns
     -------
@@ -62,8 +73,10 @@ def train_model(
 
     Raises
     ------
-    UserError : a day is not prepared, or the test day has one class only; said before any training.
-    RuntimeError : the loss stopped being finite.
+    UserError : a day is not prepared, the test day has one class only, or a checkpoint belongs to something else; said
+        before any training.
+    DivergedError : the loss stopped being finite, or grew beyond `config.optimizer.divergence`.
+    KeyboardInterrupt : told to stop; between two steps of training, with a checkpoint of the last.
     """
     settings = config.train
     _check_test_day(manifest, settings.test_day)
@@ -77,18 +90,19 @@ def train_model(
     all_rows = sum(feed.rows for feed in feeds.values()) + test.rows
 
     torch.manual_seed(seed)
+    network = build()
+    torch.manual_seed(seed)  # so that the tables of all networks begin alike
     model = CTRModel(Embedding(manifest.table_sizes, config.model.dim_s), network).to(device)
     optimizers = Optimizers(model, config.optimizer)
-    trajectory = Trajectory(steps, ["loss"], device)
-    step = rows = 0
-    start = time.perf_counter()
-    progress.start()
+    trajectory = Trajectory(steps, ["loss"], device, bound=config.optimizer.divergence * math.log(2))
+    checkpoints = Checkpoints(folder / CHECKPOINTS, identity(config, seed, manifest))
     model.train()
-    for day, feed in feeds.items():
-        for batch in feed:
+    with Loop(steps, checkpoints, config.checkpoint, model, trajectory, {"optimizers": optimizers}, suspect) as loop:
+        batches = _batches(feeds, loop.resume())
+        progress.start(trajectory.rows / all_rows, trajectory.rows)
+        for step in loop.steps():
+            day, batch = next(batches)
             label, dense, sparse = batch.to(device)
-            step += 1
-            rows += len(label)
             optimizers.zero_grad()
             loss = binary_cross_entropy_with_logits(model(dense, sparse), label)
             loss.backward()
@@ -96,9 +110,8 @@ def train_model(
             point = trajectory.add(step, len(label), loss.detach(), day=day)
             if point is not None:
                 point["day"] = day
-            progress.update(rows / all_rows, rows=rows, loss=trajectory.loss)
-        log.info("day %d trained: step %d of %d, %d rows, loss %s", day, step, steps, rows, trajectory.loss)
-    train_seconds = time.perf_counter() - start  # the last step is in the trajectory, so the device has finished
+            progress.update(trajectory.rows / all_rows, rows=trajectory.rows, loss=trajectory.loss)
+    rows, train_seconds = trajectory.rows, trajectory.seconds  # the last step is read, so the device has finished
 
     trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
     with atomic_write(folder / "model.pt") as temporary:
@@ -120,6 +133,16 @@ def train_model(
         "test_rows": metrics.pop("rows"),
         **metrics,
     }
+
+
+def _batches(feeds: Mapping[int, Feed], done: int) -> Iterator[tuple[int, Batch]]:
+    """Yield all days' batches with their day, from number `done` on."""
+    for day, feed in feeds.items():
+        if done < len(feed):
+            log.info("day %d: batch %d of %d", day, done + 1, len(feed))
+            for batch in feed.batches(done):
+                yield day, batch
+        done = max(done - len(feed), 0)
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ from distdnas_hpc.cluster.execute import TaskError, execute
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config
-from distdnas_hpc.errors import UserError
+from distdnas_hpc.errors import DivergedError, UserError
 
 COMMAND = (sys.executable, __file__)
 
@@ -61,8 +61,10 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
 
 
 def deed(work: Work) -> dict:
-    """Do what the plan says of this task: nothing, hold, fail, complain, die, or forget to make sense."""
+    """Do what the plan says of this task: nothing, hold, fail, complain, diverge, die, or forget to make sense."""
     name = f"{work.folder.parent.name}/{work.task}"
+    (work.folder / "checkpoints").mkdir(exist_ok=True)
+    (work.folder / "checkpoints/step_1.pt").touch()
     what = json.loads((work.run.path / "plan.json").read_text())["do"].get(name, "")
     note(work.run, "start", name)
     work.progress.update(0.5, rows=5, loss=0.7)
@@ -73,6 +75,8 @@ def deed(work: Work) -> dict:
         raise ValueError("it is broken")
     elif what == "complain":
         raise UserError("day_1.tsv, line 3: 12 fields instead of 40; mend the line.")
+    elif what == "diverge":
+        raise DivergedError("LogLoss diverged at step 7")
     elif what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     elif what == "nonsense":

@@ -47,11 +47,45 @@ def test_a_failure_is_told_and_leaves_no_result(what, reason, input_fault, tmp_p
     with pytest.raises(TaskError, match=reason.split(":")[0]):
         run_one(run)
     assert not run.is_done("search", "1")
-    assert list(run.task_folder("search", "1").iterdir()) == [run.attempt_folder("search", "1", 1)]
+    kept = {run.attempt_folder("search", "1", 1), run.task_folder("search", "1") / "checkpoints"}
+    assert set(run.task_folder("search", "1").iterdir()) == kept
     (told,) = run_status(run, stages_of(run))
     assert told.state == "failed"
     assert told.reason.startswith(reason)
     assert told.input_fault is input_fault
+
+
+def test_a_loss_that_diverges_is_no_failure_but_a_state_of_its_own(tmp_path):
+    run = make_run(tmp_path / "run", SEARCH, do={"search/1": "diverge"})
+    with pytest.raises(TaskError):
+        run_one(run)
+    assert (ended(run)["state"], ended(run)["reason"]) == ("diverged", "LogLoss diverged at step 7")
+    (told,) = run_status(run, stages_of(run))
+    assert (told.state, told.reason, told.input_fault) == ("diverged", "LogLoss diverged at step 7", False)
+    assert "Traceback" not in (run.attempt_folder("search", "1", 1) / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("how", ["fail", "diverge", ""])
+def test_checkpoints_stay_until_the_result_is_there(how, tmp_path):
+    run = make_run(tmp_path / "run", SEARCH, do={"search/1": how})
+    checkpoints = run.task_folder("search", "1") / "checkpoints"
+    if how:
+        with pytest.raises(TaskError):
+            run_one(run)
+        assert list(checkpoints.iterdir())
+        plan(run)
+        run_one(run)
+    else:
+        run_one(run)
+    assert not checkpoints.exists()
+
+
+def test_checkpoints_that_outlived_their_result_are_removed_by_a_requeued_job(tmp_path):
+    run = make_run(tmp_path / "run", SEARCH)
+    run_one(run)
+    (run.task_folder("search", "1") / "checkpoints").mkdir()
+    run_one(run)
+    assert not (run.task_folder("search", "1") / "checkpoints").exists()
 
 
 def test_a_programming_error_has_its_traceback_in_the_log_and_a_users_error_has_none(tmp_path):

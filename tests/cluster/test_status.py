@@ -96,7 +96,7 @@ def test_a_task_on_another_host_lives_while_it_gives_signs(silence, state, run):
     assert look(run).state == state
 
 
-@pytest.mark.parametrize("state", ["failed", "interrupted", "lost"])
+@pytest.mark.parametrize("state", ["failed", "diverged", "interrupted", "lost"])
 def test_how_an_attempt_ended_is_told_until_the_next_one(state, run):
     end_attempt(start(run), state, "because", input_fault=state == "failed")
     told = look(run)

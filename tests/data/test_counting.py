@@ -1,27 +1,41 @@
-"""Counts of tokens against a Counter: in memory, spilled in runs, merged over days."""
+"""Counts of tokens against a Counter: of one list or many, merged over days."""
 
 from collections import Counter
+from contextlib import ExitStack
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distdnas_hpc.data import counting
-from distdnas_hpc.data.counting import DistinctTokens, Run, merge_runs
-from distdnas_hpc.data.rows import NO_TOKEN
+from distdnas_hpc.data import counting, dictionary
+from distdnas_hpc.data.counting import Run, merge_runs, read_runs, token_lists, write_runs
+from distdnas_hpc.data.dictionary import Dictionary
+from distdnas_hpc.data.rows import NO_TOKEN, Columns
+from distdnas_hpc.data.shards import create_shard, open_shard
 
 column = st.lists(st.integers(0, 2**63 - 1) | st.integers(0, 20) | st.just(NO_TOKEN), max_size=60)
 any_settings = settings(deadline=None)  # the first example waits for the compiler
 
 
-def runs_of(blocks, *, counted=True, limit=None) -> list[Run]:
-    runs: list[Run] = []
-    distinct = DistinctTokens(runs.append, counted=counted, limit=limit)
-    for block in blocks:
-        distinct.add(np.array(block, np.int64))
-    distinct.finish()
-    return runs
+def runs_of(folder, parts) -> list[Run]:
+    """The runs of a day of one column, whose rows come in some parts, each a shard."""
+    codes_of, paths = Dictionary(), []
+    for i, part in enumerate(parts):
+        codes = np.empty(len(part), np.int32)
+        codes_of.encode(np.array(part, np.int64), codes)
+        paths.append(folder / f"{i}.h5")
+        with create_shard(paths[-1], 1, 1) as shard:
+            shard.append(Columns(np.zeros(len(part), "u1"), np.zeros((1, len(part)), "i4"), codes[None]))
+            shard.finish(("C1",), (codes_of.take_new(),), (False,))
+    with ExitStack() as stack, h5py.File(folder / "runs.h5", "w") as file:
+        shards = [stack.enter_context(open_shard(path)) for path in paths]
+        write_runs(file, shards, ("C1",))
+        listed = [tokens.tolist() for tokens in token_lists(shards, "C1")]
+        found = [run.tokens[:].tolist() for run in read_runs(file, "C1")]
+        assert sorted(found) == sorted(sorted(tokens) for tokens in listed)
+        return [Run(run.tokens[:], run.counts[:]) for run in read_runs(file, "C1")]
 
 
 def merged(runs) -> dict[int, int]:
@@ -32,47 +46,26 @@ def merged(runs) -> dict[int, int]:
 
 
 @any_settings
-@given(st.lists(column, max_size=5))
-def test_counts_are_those_of_a_counter(blocks):
-    (run,) = runs_of(blocks)
-    expected = Counter(token for block in blocks for token in block if token != NO_TOKEN)
+@given(st.lists(column, min_size=1, max_size=5))
+def test_counts_are_those_of_a_counter(tmp_path_factory, parts):
+    (run,) = runs_of(tmp_path_factory.getbasetemp(), parts)
+    expected = Counter(token for part in parts for token in part if token != NO_TOKEN)
     assert run.tokens.tolist() == sorted(expected)
     assert dict(zip(run.tokens.tolist(), run.counts.tolist(), strict=True)) == expected
 
 
-@any_settings
-@given(st.lists(st.lists(column, max_size=5), min_size=1, max_size=4), st.integers(1, 8), st.integers(1, 30))
-def test_runs_of_many_days_merge_to_the_counts_of_all(days, run_tokens, merged_tokens):
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.lists(column, min_size=1, max_size=5), min_size=1, max_size=4), st.integers(1, 8), st.integers(1, 30)
+)
+def test_runs_of_many_days_merge_to_the_counts_of_all(tmp_path_factory, days, run_tokens, merged_tokens):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "RUN_TOKENS", run_tokens)
+        patch.setattr(dictionary, "RUN_TOKENS", run_tokens)
         patch.setattr(counting, "MERGED_TOKENS", merged_tokens)
-        runs = [run for day in days for run in runs_of(day)]
+        runs = [run for day in days for run in runs_of(tmp_path_factory.getbasetemp(), day)]
         assert all(len(run.tokens) <= run_tokens for run in runs)
         found = merged(runs)
-    assert found == Counter(token for day in days for block in day for token in block if token != NO_TOKEN)
-
-
-@any_settings
-@given(column, st.integers(1, 12))
-def test_a_column_with_more_tokens_than_the_limit_hands_over_nothing(tokens, limit):
-    runs = runs_of([tokens[:30], tokens[30:]], counted=False, limit=limit)
-    different = sorted(set(tokens) - {NO_TOKEN})
-    assert [run.tokens.tolist() for run in runs] == ([] if len(different) > limit else [different])
-    assert all((run.counts == 1).all() for run in runs)
-
-
-def test_a_limit_above_a_run_is_left_to_the_merge(monkeypatch):
-    monkeypatch.setattr(counting, "RUN_TOKENS", 10)
-    runs = runs_of([range(25)], counted=False, limit=20)
-    assert [len(run.tokens) for run in runs] == [10, 10, 5]
-
-
-def test_a_table_grows_without_losing_a_count():
-    tokens = np.random.default_rng(1).integers(0, 200_000, 500_000) * 2**32
-    (run,) = runs_of(np.array_split(tokens, 7))
-    expected, counts = np.unique(tokens, return_counts=True)
-    assert (run.tokens == expected).all()
-    assert (run.counts == counts).all()
+    assert found == Counter(token for day in days for part in day for token in part if token != NO_TOKEN)
 
 
 def test_no_runs_are_no_tokens():

@@ -1,5 +1,6 @@
 """Batches: every row once, in order or permuted, normalised by the training days."""
 
+import gc
 import subprocess
 import sys
 import threading
@@ -16,13 +17,13 @@ from distdnas_hpc.data import feed as feed_module
 from distdnas_hpc.data import shards as shards_module
 from distdnas_hpc.data import shuffle as shuffle_module
 from distdnas_hpc.data.feed import Batch, Feed
-from distdnas_hpc.data.manifest import Day, Manifest
+from distdnas_hpc.data.manifest import Day, IdsInfo, Manifest
 from distdnas_hpc.data.prepare import encode_day, merge_days, parse_day, write_manifest
-from distdnas_hpc.data.rows import MISSING, Rows
-from distdnas_hpc.data.shards import ShardInfo, create_shard, open_shard
+from distdnas_hpc.data.rows import MISSING, Columns
+from distdnas_hpc.data.shards import ShardInfo, create_shard
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.progress import Progress
-from tests.data.click_logs import joined, small_data, small_text
+from tests.data.click_logs import read_ids, small_data, small_text
 
 ROWS = 300
 
@@ -36,7 +37,7 @@ def manifest(tmp_path_factory):
     data = small_data(folder, days=2, shard_rows=130)
     parsed = {day: folder / f"parsed_{day}" for day in (1, 2)}
     for day, path in parsed.items():
-        parse_day(data, day, path, Progress(None))
+        parse_day(data, day, path, folder / "prepared", Progress(None), training=day == 1)
     merge_days(data, [1], parsed, folder / "prepared")
     encoded = {day: encode_day(data, day, path, folder / "prepared", Progress(None)) for day, path in parsed.items()}
     write_manifest(data, encoded, folder / "prepared")
@@ -51,12 +52,9 @@ def small_buffer(monkeypatch):
     monkeypatch.setattr(shuffle_module, "BUFFER_CHUNKS", 3)
 
 
-def stored(manifest, day=2):
-    parts = []
-    for info in manifest.days[day].shards:
-        with open_shard(manifest.folder / info.name) as shard:
-            parts.append(shard.read(0, shard.rows))
-    return joined(parts)
+def stored(manifest, day=2) -> Columns:
+    """A day's rows with ids."""
+    return read_ids(manifest.folder, manifest.days[day])
 
 
 def whole(feed) -> Batch:
@@ -76,14 +74,14 @@ def test_file_order_without_a_seed(manifest):
     rows, batch = stored(manifest), whole(Feed(manifest, 2, 64))
     assert Feed(manifest, 2, 64).rows == ROWS
     assert batch.label.tolist() == rows.label.tolist()
-    assert batch.sparse.tolist() == rows.sparse.tolist()
+    assert batch.sparse.tolist() == rows.sparse.T.tolist()
 
 
 def test_dense_values_are_standardised_and_missing_is_the_mean(manifest):
     rows, batch = stored(manifest), whole(Feed(manifest, 2, 64))
-    x = rows.dense.astype(np.float64)
+    x = rows.dense.T.astype(np.float64)
     expected = (np.sign(x) * np.log1p(np.abs(x)) - manifest.dense_mean) / manifest.dense_std
-    missing = rows.dense == MISSING
+    missing = rows.dense.T == MISSING
     assert missing.any()
     np.testing.assert_allclose(batch.dense.numpy()[~missing], expected[~missing], rtol=1e-4, atol=1e-5)
     assert (batch.dense.numpy()[missing] == 0).all()
@@ -91,7 +89,7 @@ def test_dense_values_are_standardised_and_missing_is_the_mean(manifest):
 
 def test_training_days_are_standard_after_normalising(manifest):
     dense = whole(Feed(manifest, 1, 64)).dense.double()
-    present = torch.from_numpy(stored(manifest, 1).dense != MISSING)
+    present = torch.from_numpy(stored(manifest, 1).dense.T != MISSING)
     for j in range(2):
         values = dense[present[:, j], j]
         assert values.mean().item() == pytest.approx(0, abs=1e-5)
@@ -154,8 +152,8 @@ def test_a_day_that_is_not_prepared_is_told(manifest):
 
 def copy_of(manifest, folder) -> Manifest:
     (folder / "day_02").mkdir()
-    for info in manifest.days[2].shards:
-        (folder / info.name).write_bytes((manifest.folder / info.name).read_bytes())
+    for name in manifest.days[2].files:
+        (folder / name).write_bytes((manifest.folder / name).read_bytes())
     return Manifest(**vars(manifest) | {"folder": folder})
 
 
@@ -168,13 +166,19 @@ def test_a_missing_shard_is_named(manifest, tmp_path):
 
 def test_a_shard_of_other_rows_is_named(manifest, tmp_path):
     copy = copy_of(manifest, tmp_path)
-    with create_shard(tmp_path / "day_02/shard_0002.h5", 2, 3):
-        pass
+    with create_shard(tmp_path / "day_02/shard_0002.h5", 2, 3) as shard:
+        shard.finish((), (), ())
     with pytest.raises(UserError, match=r"shard_0002.h5 has 0 rows but the manifest says 40; prepare the data again"):
         next(iter(Feed(copy, 2, 8)))
 
 
 DAYS = {"one shard": [300], "three": [130, 130, 40], "small ones": [1, 50, 16, 33, 2], "one row": [1]}
+
+
+def write_ids(folder, columns, codes) -> IdsInfo:
+    """Give every code a random id."""
+    np.save(folder / "ids.npy", np.random.default_rng(1).integers(0, 2**31, columns * (codes + 1), np.int32))
+    return IdsInfo("ids.npy", (codes,) * columns, "")
 
 
 def write_manifest_of(folder, sizes) -> Manifest:
@@ -186,16 +190,17 @@ def write_manifest_of(folder, sizes) -> Manifest:
         info = ShardInfo(f"day_01/shard_{i:04d}.h5", n, "")
         with create_shard(folder / info.name, 2, 3) as shard:
             shard.append(
-                Rows(
+                Columns(
                     rng.integers(0, 2, n, np.uint8),
-                    rng.integers(0, 2**20, (n, 2), np.int32),
-                    rng.integers(0, 2**31, (n, 3), np.int32),
+                    rng.integers(0, 2**20, (2, n), np.int32),
+                    rng.integers(-(2**31) + 1, 1000, (3, n), np.int32),
                 )
             )
+            shard.finish((), (), ())
         infos.append(info)
     return Manifest(
         folder=folder,
-        days={1: Day(rows=sum(sizes), clicks=0, shards=tuple(infos))},
+        days={1: Day(rows=sum(sizes), clicks=0, shards=tuple(infos), ids=write_ids(folder, 3, 1000))},
         table_sizes=(2**31,) * 3,
         dense_mean=(0.5, 1.0),
         dense_std=(2.0, 3.0),
@@ -255,6 +260,7 @@ def test_two_passes_at_a_time_do_not_disturb_each_other(manifest, small_buffer):
 
 def traces(folder) -> tuple[int, int]:
     """Threads of feeds, and files below a folder that are open in this process."""
+    gc.collect()  # a mapped file is closed when nobody refers to it any more, as the traceback of a caught fault does
     files = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
     return sum(t.name == "prefetch" for t in threading.enumerate()), sum(folder in path.parents for path in files)
 
@@ -263,7 +269,7 @@ def test_a_pass_that_is_left_early_leaves_no_thread_and_no_open_file(tmp_path, s
     day = write_manifest_of(tmp_path, [100, 200, 100])
     batches = Feed(day, 1, 7, shuffle_seed=5).batches()
     next(batches)
-    assert traces(tmp_path) == (2, 3)
+    assert traces(tmp_path) == (2, 4), "three shards and the ids"
     batches.close()
     assert traces(tmp_path) == (0, 0)
     for _ in Feed(day, 1, 7):
@@ -275,10 +281,10 @@ def test_damage_is_told_where_it_is_reached(tmp_path, small_buffer):
     day = write_manifest_of(tmp_path, [64, 64])
     path = tmp_path / day.days[1].shards[1].name
     with h5py.File(path) as file:
-        offset = file["dense"].id.get_chunk_info_by_coord((16, 0)).byte_offset
+        chunk = file["dense"].id.get_chunk_info_by_coord((0, 16))
     with path.open("r+b") as file:
-        file.seek(offset)
-        file.write(b"\xff" * 64)
+        file.seek(chunk.byte_offset)
+        file.write(b"\xff" * chunk.size)
     taken = []
     with pytest.raises(UserError, match=rf"{path} can't be read .*; prepare the data again"):
         for batch in Feed(day, 1, 16):
@@ -294,17 +300,19 @@ MEMORY = """if True:
     import numpy as np
     from distdnas_hpc.data import shuffle
     from distdnas_hpc.data.feed import Feed
-    from distdnas_hpc.data.manifest import Day, Manifest
-    from distdnas_hpc.data.rows import Rows
+    from distdnas_hpc.data.manifest import Day, IdsInfo, Manifest
+    from distdnas_hpc.data.rows import Columns
     from distdnas_hpc.data.shards import ShardInfo, create_shard
 
     folder, piece = Path(sys.argv[1]), 16_384
-    rows = Rows(np.ones(piece, "u1"), np.ones((piece, 13), "i4"), np.ones((piece, 26), "i4"))
+    rows = Columns(np.ones(piece, "u1"), np.ones((13, piece), "i4"), np.ones((26, piece), "i4"))
     with create_shard(folder / "day.h5", 13, 26) as shard:
         for _ in range(16):
             shard.append(rows)
-    info = ShardInfo("day.h5", shard.rows, "")
-    days = {times: Day(times * shard.rows, 0, times * (info,)) for times in (1, 10)}
+        shard.finish((), (), ())
+    info, ids = ShardInfo("day.h5", shard.rows, ""), IdsInfo("ids.npy", (1,) * 26, "")
+    np.save(folder / ids.name, np.ones(52, "i4"))
+    days = {times: Day(times * shard.rows, 0, times * (info,), ids) for times in (1, 10)}
     columns = tuple(map(str, range(39)))
     manifest = Manifest(folder, days, (2,) * 26, (0.0,) * 13, (1.0,) * 13, columns[:13], columns[13:])
     shuffle.BUFFER_CHUNKS = 8

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from distdnas_hpc.data.inspect import describe, verify_shards
+from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.prepare import encode_day, merge_days, parse_day, write_manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.progress import Progress
@@ -23,7 +23,7 @@ def prepared(tmp_path):
     parsed = {day: tmp_path / f"parsed_{day}" for day in (1, 2)}
     folder = tmp_path / "prepared"
     for day, path in parsed.items():
-        parse_day(data, day, path, SILENT)
+        parse_day(data, day, path, folder, SILENT)
     merge_days(data, [1, 2], parsed, folder)
     encoded = {day: encode_day(data, day, path, folder, SILENT) for day, path in parsed.items()}
     write_manifest(data, encoded, folder)
@@ -57,7 +57,7 @@ def test_description_counts_what_is_there(prepared):
 def test_a_column_without_values_has_no_range(tmp_path):
     (tmp_path / "day_0").write_text("1\t\t\t\t\t\n")
     data = small_data(tmp_path)
-    parse_day(data, 1, tmp_path / "parsed", SILENT)
+    parse_day(data, 1, tmp_path / "parsed", tmp_path / "prepared", SILENT)
     merge_days(data, [1], {1: tmp_path / "parsed"}, tmp_path / "prepared")
     encoded = encode_day(data, 1, tmp_path / "parsed", tmp_path / "prepared", SILENT)
     write_manifest(data, {1: encoded}, tmp_path / "prepared")
@@ -70,34 +70,37 @@ def test_a_column_without_values_has_no_range(tmp_path):
     json.dumps(told, allow_nan=False)
 
 
-def test_whole_shards_pass_and_progress_is_told(prepared):
+def test_whole_files_pass_and_progress_is_told(prepared):
     told = []
 
     class Recorded(Progress):
         def update(self, fraction, *, rows=None, loss=None):
             told.append((fraction, rows))
 
-    verify_shards(prepared, Recorded(None))
-    assert told == [(20 / 61, 20), (30 / 61, 30), (50 / 61, 50), (1.0, 61)]
+    verify_days(prepared, Recorded(None))
+    assert len(told) == 6, "two shards and the ids of two days"
+    assert told == sorted(told)
+    assert told[-1] == (1.0, None)
 
 
-def test_all_damaged_shards_are_named(prepared):
+def test_all_damaged_files_are_named(prepared):
     path = prepared / "day_01/shard_0001.h5"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     (prepared / "day_02/shard_0000.h5").unlink()
+    (prepared / "day_02/ids.npy").write_bytes(b"")
     with pytest.raises(UserError) as caught:
-        verify_shards(prepared, SILENT)
+        verify_days(prepared, SILENT)
     assert str(caught.value) == (
-        f"{prepared}: 2 of 4 shards are damaged (day_01/shard_0001.h5 has changed, day_02/shard_0000.h5 is missing); "
-        "restore them from a copy, or prepare the data again."
+        f"{prepared}: 3 of 6 files are damaged (day_01/shard_0001.h5 has changed, day_02/shard_0000.h5 is missing, "
+        "day_02/ids.npy has changed); restore them from a copy, or prepare the data again."
     )
     with pytest.raises(UserError, match=r"day_02/shard_0000.h5 can't be read \(No such file"):
         describe(prepared)
 
 
 def test_a_folder_without_prepared_data_is_named(tmp_path):
-    for look in (lambda: describe(tmp_path), lambda: verify_shards(tmp_path, SILENT)):
+    for look in (lambda: describe(tmp_path), lambda: verify_days(tmp_path, SILENT)):
         with pytest.raises(UserError, match="holds no prepared data"):
             look()

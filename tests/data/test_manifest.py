@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from distdnas_hpc.data.manifest import Manifest
+from distdnas_hpc.data.manifest import IdsInfo, Manifest
 from distdnas_hpc.data.prepare import encode_day, merge_days, parse_day, write_manifest
 from distdnas_hpc.data.shards import ShardInfo
 from distdnas_hpc.errors import UserError
@@ -20,7 +20,7 @@ def prepared(tmp_path):
     parsed = {day: tmp_path / f"parsed_{day}" for day in (1, 2)}
     folder = tmp_path / "prepared"
     for day, path in parsed.items():
-        parse_day(data, day, path, Progress(None))
+        parse_day(data, day, path, folder, Progress(None))
     merge_days(data, [1], parsed, folder)
     encoded = {day: encode_day(data, day, path, folder, Progress(None)) for day, path in parsed.items()}
     write_manifest(data, encoded, folder)
@@ -35,6 +35,8 @@ def test_what_was_written_is_read(prepared):
     assert (manifest.days[2].rows, manifest.days[2].clicks) == (31, 8)
     assert manifest.days[2].shards == tuple(ShardInfo(**shard) for shard in encoded[2]["shards"])
     assert [shard.rows for shard in manifest.days[2].shards] == [20, 11]
+    assert manifest.days[2].ids == IdsInfo("day_02/ids.npy", (3, 31, 24), encoded[2]["ids"]["sha256"])
+    assert list(manifest.days[2].files) == ["day_02/shard_0000.h5", "day_02/shard_0001.h5", "day_02/ids.npy"]
     assert manifest.table_sizes == (4, 31, 25)
     assert manifest.dense_columns == ("I1", "I2")
     assert manifest.sparse_columns == ("C1", "C2", "C3")
@@ -47,7 +49,7 @@ def test_columns_stay_in_order_beyond_nine(tmp_path):
     fields = ["1", *map(str, range(12)), *(f"{j:08x}" for j in range(11))]
     (tmp_path / "day_0").write_text("\t".join(fields) + "\n")
     parsed, folder = tmp_path / "parsed", tmp_path / "prepared"
-    parse_day(data, 1, parsed, Progress(None))
+    parse_day(data, 1, parsed, folder, Progress(None))
     merge_days(data, [1], {1: parsed}, folder)
     write_manifest(data, {1: encode_day(data, 1, parsed, folder, Progress(None))}, folder)
     manifest = Manifest.load(folder)

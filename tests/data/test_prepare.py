@@ -9,6 +9,8 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -17,19 +19,23 @@ import pytest
 import yaml
 
 from distdnas_hpc.config import Data
-from distdnas_hpc.data import counting, tsv
+from distdnas_hpc.data import dictionary as dictionary_module
 from distdnas_hpc.data import prepare as module
+from distdnas_hpc.data import tsv
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.data.prepare import check_raw, encode_day, merge_days, parse_day, write_manifest
-from distdnas_hpc.data.rows import MISSING, NO_TOKEN, Rows
-from distdnas_hpc.data.shards import open_shard
+from distdnas_hpc.data.rows import MISSING, NO_TOKEN, Columns
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.progress import Progress
 from tests.data.click_logs import (
     REAL,
+    assert_equal,
     joined,
+    read_codes,
+    read_ids,
     real_data,
     slow_real_day,
+    slow_rows,
     slow_transform,
     small_data,
     small_text,
@@ -44,7 +50,12 @@ def prepare(data: Data, folder: Path, training_days=TRAINING_DAYS) -> dict:
     """All steps in order; returns what each told."""
     parsed = {day: folder / f"parsed_{day}" for day in range(1, data.days + 1)}
     prepared = folder / "prepared"
-    told = {"parse": {day: parse_day(data, day, path, SILENT) for day, path in parsed.items()}}
+    told = {
+        "parse": {
+            day: parse_day(data, day, path, prepared, SILENT, training=day in training_days)
+            for day, path in parsed.items()
+        }
+    }
     told["merge"] = merge_days(data, training_days, parsed, prepared)
     told["encode"] = {day: encode_day(data, day, path, prepared, SILENT) for day, path in parsed.items()}
     told["manifest"] = write_manifest(data, told["encode"], prepared)
@@ -60,12 +71,9 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-def read_shards(prepared: Path, shards) -> Rows:
-    parts = []
-    for info in shards:
-        with open_shard(prepared / info["name"]) as shard:
-            parts.append(shard.read(0, shard.rows))
-    return joined(parts)
+def read_day(prepared: Path, day: int) -> Columns:
+    """The rows of a prepared day, with ids."""
+    return read_ids(prepared, Manifest.load(prepared).days[day])
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +95,18 @@ def dictionaries() -> tuple[dict[int, int], ...]:
     days = joined(slow_real_day(day) for day in TRAINING_DAYS)
     return tuple(
         {token: i for i, token in enumerate(sorted(set(column.tolist()) - {NO_TOKEN}), start=1)}
-        for column in days.sparse.T
+        for column in days.sparse
     )
 
 
 @pytest.mark.parametrize("day", [1, 3, 6])
 def test_shards_hold_the_ids_of_the_slow_reference(real, day):
-    prepared, told = real
+    prepared, _ = real
     expected = slow_real_day(day)
-    found = read_shards(prepared, told["encode"][day]["shards"])
+    found = read_day(prepared, day)
     assert (found.label == expected.label).all()
     assert (found.dense == expected.dense).all()
-    for ids, tokens, dictionary in zip(found.sparse.T, expected.sparse.T, dictionaries(), strict=True):
+    for ids, tokens, dictionary in zip(found.sparse, expected.sparse, dictionaries(), strict=True):
         assert ids.tolist() == [dictionary.get(token, 0) for token in tokens.tolist()]
 
 
@@ -107,14 +115,14 @@ def test_only_training_days_decide_ids_and_statistics(real):
     assert told["merge"] == {"table_sizes": [len(d) + 1 for d in dictionaries()], "overflowing": []}
     manifest = Manifest.load(prepared)
     days = joined(slow_real_day(day) for day in TRAINING_DAYS)
-    for j, column in enumerate(days.dense.T):
+    for j, column in enumerate(days.dense):
         values = [slow_transform(int(x)) for x in column if x != MISSING]
         assert manifest.dense_mean[j] == pytest.approx(statistics.fmean(values), rel=1e-12)
         assert manifest.dense_std[j] == pytest.approx(math.sqrt(statistics.pvariance(values)), rel=1e-9)
 
 
 def test_tests_of_unseen_tokens_mean_something():
-    unseen = [set(c.tolist()) - d.keys() for c, d in zip(slow_real_day(6).sparse.T, dictionaries(), strict=True)]
+    unseen = [set(c.tolist()) - d.keys() for c, d in zip(slow_real_day(6).sparse, dictionaries(), strict=True)]
     assert sum(map(len, unseen)) > 100
 
 
@@ -152,9 +160,9 @@ def test_columns_above_the_cap_are_hashed_and_the_others_exact(capped):
     assert 5 < len(overflowing) < 21, "both kinds are there"
     assert told["merge"] == {"table_sizes": sizes, "overflowing": overflowing}
     expected = slow_real_day(6)
-    found = read_shards(prepared, told["encode"][6]["shards"])
+    found = read_day(prepared, 6)
     for j, dictionary in enumerate(dictionaries()):
-        ids, tokens = found.sparse[:, j].tolist(), expected.sparse[:, j].tolist()
+        ids, tokens = found.sparse[j].tolist(), expected.sparse[j].tolist()
         if f"C{j + 1}" in overflowing:
             assert all((id_ == 0) == (token == NO_TOKEN) and id_ < 200 for id_, token in zip(ids, tokens, strict=True))
             assert len(set(zip(tokens, ids, strict=True))) == len(set(tokens)), "equal tokens, equal ids"
@@ -196,22 +204,30 @@ def test_frequent_tokens_are_kept_and_the_others_are_unseen(tmp_path):
     assert told["merge"]["overflowing"] == []
     days = joined(slow_real_day(day) for day in TRAINING_DAYS)
     expected = slow_real_day(6)
-    found = read_shards(tmp_path / "prepared", told["encode"][6]["shards"])
-    for j, column in enumerate(days.sparse.T):
+    found = read_day(tmp_path / "prepared", 6)
+    for j, column in enumerate(days.sparse):
         counts = Counter(column[column != NO_TOKEN].tolist())
         often = [token for token in counts if counts[token] >= 3]
         kept = sorted(sorted(often, key=lambda token: (-counts[token], token))[:199])
         assert told["merge"]["table_sizes"][j] == len(kept) + 1
         dictionary = {token: i for i, token in enumerate(kept, start=1)}
-        assert found.sparse[:, j].tolist() == [dictionary.get(token, 0) for token in expected.sparse[:, j].tolist()]
+        assert found.sparse[j].tolist() == [dictionary.get(token, 0) for token in expected.sparse[j].tolist()]
         described = yaml.safe_load((tmp_path / "prepared/manifest.yaml").read_text())["sparse"][f"C{j + 1}"]
         assert described == {"rows": len(kept) + 1, "hashed": False, "dropped": len(counts) - len(kept)}
 
 
-def test_spilled_runs_change_nothing(real, tmp_path, monkeypatch):
-    monkeypatch.setattr(counting, "RUN_TOKENS", 100)
-    prepare(real_data(shard_rows=500), tmp_path)
-    assert files(tmp_path / "prepared") == files(real[0])
+@pytest.mark.parametrize("changes", [{}, {"overflow": "frequent", "max_rows": 200}], ids=["exact", "frequent"])
+def test_short_lists_of_tokens_change_codes_but_no_id(tmp_path, monkeypatch, changes):
+    data = real_data(shard_rows=500, **changes)
+    prepare(data, tmp_path / "long")
+    monkeypatch.setattr(dictionary_module, "RUN_TOKENS", 100)
+    prepare(data, tmp_path / "short")
+    long, short = (tmp_path / name / "prepared" for name in ("long", "short"))
+    assert (long / "columns.yaml").read_text() == (short / "columns.yaml").read_text()
+    for day in (1, 6):
+        assert_equal(read_day(long, day), read_day(short, day))
+        codes = [read_codes(folder, Manifest.load(folder).days[day]).sparse.max(axis=1) for folder in (long, short)]
+        assert (codes[1] > codes[0]).sum() > 10, "tokens are in several lists"
 
 
 def test_a_second_run_gives_the_same_files(real, tmp_path):
@@ -225,32 +241,55 @@ def test_a_second_run_gives_the_same_files(real, tmp_path):
 def test_steps_share_only_files(real, tmp_path):
     data = real_data(shard_rows=500)
     parsed, moved, prepared = tmp_path / "parsed", tmp_path / "elsewhere", tmp_path / "prepared"
-    parse_day(data, 1, parsed, SILENT)
+    parse_day(data, 1, parsed, prepared, SILENT)
     shutil.move(parsed, moved)
-    prepared.mkdir()
     for name in ("ids.h5", "columns.yaml"):
         shutil.copy(real[0] / name, prepared)
     assert encode_day(data, 1, moved, prepared, SILENT) == real[1]["encode"][1]
 
 
+def test_a_day_that_is_not_trained_on_lists_all_tokens_of_columns_that_are_exact(tmp_path):
+    (tmp_path / "day_0").write_text(small_text(10))
+    (tmp_path / "day_1").write_text(small_text(100))
+    told = prepare(small_data(tmp_path, days=2, max_rows=20), tmp_path, [1])  # of C2 day 1 has 10 tokens, day 2 has 50
+    assert told["merge"]["overflowing"] == []
+    expected, ids = slow_rows(small_text(100), 2), read_day(tmp_path / "prepared", 2)
+    known = sorted(set(slow_rows(small_text(10), 2).sparse[1].tolist()))
+    assert ids.sparse[1].tolist() == [known.index(t) + 1 if t in known else 0 for t in expected.sparse[1].tolist()]
+
+
+def test_a_day_whose_last_rows_are_all_rejected_ends_with_a_full_shard(tmp_path, monkeypatch):
+    monkeypatch.setattr(tsv, "BLOCK_BYTES", 300)
+    (tmp_path / "day_0").write_text(small_text(60) + "fault\n" * 200)
+    data = small_data(tmp_path, shard_rows=30, on_bad_row="skip")
+    told = prepare(data, tmp_path, [1])
+    assert told["parse"][1]["rejected"] == 200
+    assert [shard["rows"] for shard in told["encode"][1]["shards"]] == [30, 30]
+
+
 def test_a_fault_late_in_a_day_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(tsv, "BLOCK_BYTES", 300)
     (tmp_path / "day_0").write_text(small_text(100) + "fault\n")
+    before = threading.active_count()
     with pytest.raises(UserError, match="line 101"):
-        parse_day(small_data(tmp_path), 1, tmp_path / "parsed", SILENT)
-    assert files(tmp_path / "parsed") == {}
+        parse_day(small_data(tmp_path), 1, tmp_path / "parsed", tmp_path / "prepared", SILENT)
+    assert files(tmp_path / "parsed") == files(tmp_path / "prepared") == {}
+    assert threading.active_count() == before
 
 
 class Killed(Progress):
-    """Kills its own process, like the kernel or Slurm would, at the n-th word of progress."""
+    """Kills its own process, like the kernel or Slurm would, when it hears of so many rows and is `ready`."""
 
-    def __init__(self, n: int):
+    def __init__(self, rows: int, ready=lambda: True):
         super().__init__(None)
-        self.left = n
+        self.rows = rows
+        self.ready = ready
 
     def update(self, fraction, *, rows=None, loss=None):
-        self.left -= 1
-        if self.left == 0:
+        if rows >= self.rows:
+            give_up = time.monotonic() + 20
+            while not self.ready() and time.monotonic() < give_up:
+                time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -268,45 +307,47 @@ def visible(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-@pytest.mark.parametrize("moment", [1, 3])
+@pytest.mark.parametrize("moment", [1, 50])
 def test_a_kill_leaves_nothing_half_written_and_the_step_can_be_run_again(tmp_path, monkeypatch, moment):
     monkeypatch.setattr(tsv, "BLOCK_BYTES", 300)
-    monkeypatch.setattr(module, "READ_ROWS", 20)
     (tmp_path / "day_0").write_text(small_text(100))
-    data = small_data(tmp_path, shard_rows=50)
+    data = small_data(tmp_path)
     parsed, prepared, day = tmp_path / "parsed", tmp_path / "prepared", tmp_path / "prepared/day_01"
 
-    in_a_process_that_dies(lambda: parse_day(data, 1, parsed, Killed(moment)))
-    assert visible(parsed) == []
-    assert list(parsed.glob(".*.tmp")), "what was under way"
-    parse_day(data, 1, parsed, SILENT)
-    assert not list(parsed.glob(".*"))
+    in_a_process_that_dies(lambda: parse_day(data, 1, parsed, prepared, Killed(moment)))
+    assert visible(parsed) == visible(day) == []
+    assert list(day.glob(".*.tmp")), "what was under way"
+    parse_day(data, 1, parsed, prepared, SILENT)
+    assert visible(day) == ["shard_0000.h5"]
+    assert not [*parsed.glob(".*"), *day.glob(".*")]
     merge_days(data, [1], {1: parsed}, prepared)
 
-    in_a_process_that_dies(lambda: encode_day(data, 1, parsed, prepared, Killed(moment + 3)))
-    assert visible(day) == ["shard_0000.h5"]
     encoded = encode_day(data, 1, parsed, prepared, SILENT)
-    assert visible(day) == ["shard_0000.h5", "shard_0001.h5"]
-    assert not list(day.glob(".*"))
+    assert visible(day) == ["ids.npy", "shard_0000.h5"]
     with pytest.raises(UserError, match="prepare the data first"):
         Manifest.load(prepared)
     write_manifest(data, {1: encoded}, prepared)
     assert Manifest.load(prepared, data).days[1].rows == 100
 
 
-def test_finished_shards_are_kept_and_damaged_ones_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "READ_ROWS", 20)
+@pytest.mark.parametrize("lists_of", [5_000_000, 7], ids=["one list", "lists of 7"])
+@pytest.mark.parametrize("changes", [{}, {"max_rows": 20}, {"min_count": 2}], ids=["exact", "hashed", "counted"])
+def test_finished_shards_are_kept_and_damaged_ones_made_again(tmp_path, monkeypatch, changes, lists_of):
+    monkeypatch.setattr(tsv, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(dictionary_module, "RUN_TOKENS", lists_of)
     (tmp_path / "day_0").write_text(small_text(100))
-    data = small_data(tmp_path, shard_rows=30)
+    data = small_data(tmp_path, shard_rows=30, **changes)
     parsed, prepared, day = tmp_path / "parsed", tmp_path / "prepared", tmp_path / "prepared/day_01"
-    parse_day(data, 1, parsed, SILENT)
-    merge_days(data, [1], {1: parsed}, prepared)
-    whole = encode_day(data, 1, parsed, prepared, SILENT)
-    expected = files(day)
-    assert visible(day) == [f"shard_000{i}.h5" for i in range(4)] == sorted(expected)
+    parse_day(data, 1, parsed, prepared, SILENT)
+    expected = files(day), files(parsed)
+    assert visible(day) == [f"shard_000{i}.h5" for i in range(4)] == sorted(expected[0])
 
     def changed() -> dict[str, int]:
         return {name: (day / name).stat().st_mtime_ns for name in visible(day)}
+
+    def on_record() -> bool:
+        record = day / ".parsing.yaml"
+        return record.exists() and record.read_text().count("sha256") == 3
 
     for damage, kept in (
         (lambda: None, 3),
@@ -314,29 +355,61 @@ def test_finished_shards_are_kept_and_damaged_ones_made_again(tmp_path, monkeypa
         (lambda: (day / "shard_0000.h5").unlink(), 0),
     ):
         shutil.rmtree(day)
-        in_a_process_that_dies(lambda: encode_day(data, 1, parsed, prepared, Killed(7)))  # in the last shard
-        assert [path for path in day.iterdir() if path.name.endswith(".tmp")], "the unfinished shard"
+        in_a_process_that_dies(lambda: parse_day(data, 1, parsed, prepared, Killed(91, on_record)))  # in the last shard
+        assert visible(day) == [f"shard_000{i}.h5" for i in range(3)]
         damage()
         before = changed()
-        assert encode_day(data, 1, parsed, prepared, SILENT) == whole
-        assert files(day) == expected, "nor are hidden files left"
+        parse_day(data, 1, parsed, prepared, SILENT)
+        assert (files(day), files(parsed)) == expected, "nor are hidden files left"
         after = changed()
-        assert [name for name in before if before[name] == after[name]][:kept] == sorted(before)[:kept]
+        assert [name for name in before if before[name] == after[name]] == sorted(before)[:kept]
 
 
-def test_shards_of_other_ids_are_not_kept(tmp_path, monkeypatch):
-    for day in (0, 1):
-        (tmp_path / f"day_{day}").write_text(small_text(100, first=100 * day))
-    data = small_data(tmp_path, days=2, shard_rows=30)
-    parsed, prepared = {day: tmp_path / f"parsed_{day}" for day in (1, 2)}, tmp_path / "prepared"
-    for day in (1, 2):
-        parse_day(data, day, parsed[day], SILENT)
-    merge_days(data, [1], parsed, prepared)
-    in_a_process_that_dies(lambda: encode_day(data, 1, parsed[1], prepared, Killed(3)))
-    merge_days(data, [1, 2], parsed, prepared)
-    resumed = encode_day(data, 1, parsed[1], prepared, SILENT)
-    shutil.rmtree(prepared / "day_01")
-    assert encode_day(data, 1, parsed[1], prepared, SILENT) == resumed
+@pytest.mark.parametrize("change", [{"shard_rows": 20}, {"max_rows": 10}, {"on_bad_row": "skip"}])
+def test_shards_of_another_config_are_not_kept(tmp_path, monkeypatch, change):
+    monkeypatch.setattr(tsv, "BLOCK_BYTES", 300)
+    (tmp_path / "day_0").write_text(small_text(100))
+    parsed, prepared = tmp_path / "parsed", tmp_path / "prepared"
+    data = small_data(tmp_path, shard_rows=30)
+    in_a_process_that_dies(lambda: parse_day(data, 1, parsed, prepared, Killed(91)))
+    other = small_data(tmp_path, **{"shard_rows": 30} | change)
+    parse_day(other, 1, parsed, prepared, SILENT)
+    found = files(tmp_path)
+    shutil.rmtree(parsed)
+    shutil.rmtree(prepared)
+    parse_day(other, 1, parsed, prepared, SILENT)
+    assert files(tmp_path) == found
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of two megabytes, with what to mount it again larger."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can't be mounted here: that needs root")
+    yield folder, lambda: subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_told_and_what_was_finished_is_kept(tmp_path, small_disk):
+    folder, make_room = small_disk
+    (tmp_path / "log_0").write_bytes(REAL_TEXT * 10)
+    data = Data.model_validate({"schema": "criteo", "raw": f"{tmp_path}/log_{{day}}", "days": 1, "shard_rows": 15_000})
+    parsed, prepared = folder / "parsed", folder / "prepared"
+    with pytest.raises(UserError, match=r"day_01/shard_000\d.h5 can't be written: no space left on device; make room"):
+        parse_day(data, 1, parsed, prepared, SILENT)
+    kept = {name: sha256 for name, sha256 in files(prepared).items() if name.endswith(".h5")}
+    assert [Path(name).name for name in kept] == [f"shard_{i:04d}.h5" for i in range(len(kept))] != []
+    make_room()
+    alone = tmp_path / "alone"
+    for one, other in ((parsed, prepared), (tmp_path / "parsed", alone)):
+        parse_day(data, 1, one, other, SILENT)
+        merge_days(data, [1], {1: one}, other)
+        encode_day(data, 1, one, other, SILENT)
+    assert files(prepared) == files(alone)
+    assert kept.items() <= files(prepared).items()
 
 
 def test_rejected_rows_are_counted_and_the_first_hundred_listed(tmp_path):
@@ -344,7 +417,7 @@ def test_rejected_rows_are_counted_and_the_first_hundred_listed(tmp_path):
     lines[::4] = [f"{i}\tfaulty\n" for i in range(125)]
     (tmp_path / "day_0").write_text("".join(lines))
     data = small_data(tmp_path, on_bad_row="skip")
-    told = parse_day(data, 1, tmp_path / "parsed", SILENT)
+    told = parse_day(data, 1, tmp_path / "parsed", tmp_path / "prepared", SILENT)
     assert (told["rows"], told["rejected"]) == (375, 125)
     header, *listed = (tmp_path / "parsed/rejected.tsv").read_text().splitlines()
     assert header == "file\tline\treason\ttext"
@@ -353,16 +426,16 @@ def test_rejected_rows_are_counted_and_the_first_hundred_listed(tmp_path):
     assert (path, line, text) == (f"{tmp_path}/day_0", "5", "1\tfaulty")
     assert "2 fields" in reason
     (tmp_path / "day_0").write_text(small_text(10))
-    parse_day(data, 1, tmp_path / "parsed", SILENT)
+    parse_day(data, 1, tmp_path / "parsed", tmp_path / "prepared", SILENT)
     assert not (tmp_path / "parsed/rejected.tsv").exists()
 
 
 def test_an_earlier_step_that_is_missing_is_named(tmp_path):
     (tmp_path / "day_0").write_text(small_text(10))
     data = small_data(tmp_path)
-    with pytest.raises(UserError, match=f"{tmp_path}/parsed/distinct.h5 does not exist"):
+    with pytest.raises(UserError, match=f"{tmp_path}/parsed/day.yaml does not exist"):
         merge_days(data, [1], {1: tmp_path / "parsed"}, tmp_path / "prepared")
-    parse_day(data, 1, tmp_path / "parsed", SILENT)
+    parse_day(data, 1, tmp_path / "parsed", tmp_path / "prepared", SILENT)
     with pytest.raises(UserError, match=f"{tmp_path}/prepared/ids.h5 does not exist"):
         encode_day(data, 1, tmp_path / "parsed", tmp_path / "prepared", SILENT)
 
@@ -375,17 +448,16 @@ def test_progress_goes_from_0_to_1(tmp_path, monkeypatch):
             told.append((fraction, rows))
 
     monkeypatch.setattr(tsv, "BLOCK_BYTES", 300)
-    monkeypatch.setattr(module, "READ_ROWS", 20)
     (tmp_path / "day_0").write_text(small_text(100))
     data = small_data(tmp_path, shard_rows=50)
-    parse_day(data, 1, tmp_path / "parsed", Recorded(None))
+    parse_day(data, 1, tmp_path / "parsed", tmp_path / "prepared", Recorded(None))
     assert told == sorted(told)
     assert [fraction for fraction, _ in told].count(1.0) == 1
     assert told[-1] == (1.0, 100)
     merge_days(data, [1], {1: tmp_path / "parsed"}, tmp_path / "prepared")
     told.clear()
     encode_day(data, 1, tmp_path / "parsed", tmp_path / "prepared", Recorded(None))
-    assert told == [(0.2, 20), (0.4, 40), (0.5, 50), (0.7, 70), (0.9, 90), (1.0, 100)]
+    assert told == [(1.0, 100)]
 
 
 def test_good_raw_files_pass_and_nothing_is_written(tmp_path):
@@ -443,7 +515,7 @@ def test_memory_does_not_grow_with_the_day(tmp_path):
         from distdnas_hpc.progress import Progress
         data, folder = Data(schema="criteo", raw=sys.argv[1] + "/day_{day}", days=2), Path(sys.argv[1])
         day = int(sys.argv[2])
-        parse_day(data, day, folder / "parsed", Progress(None))
+        parse_day(data, day, folder / "parsed", folder / "prepared", Progress(None))
         merge_days(data, [day], {day: folder / "parsed"}, folder / "prepared")
         encode_day(data, day, folder / "parsed", folder / "prepared", Progress(None))
         # Not getrusage: its peak includes the process that started this one.

@@ -16,29 +16,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distdnas_hpc.data import shards
-from distdnas_hpc.data.rows import Rows
+from distdnas_hpc.data.rows import Columns
 from distdnas_hpc.data.shards import CHUNK_ROWS, create_shard, file_sha256, open_shard
 from distdnas_hpc.errors import UserError
 from tests.data.click_logs import assert_equal, joined
 
 
-def some_rows(n: int, *, seed: int = 1) -> Rows:
+def some_rows(n: int, *, seed: int = 1) -> Columns:
     rng = np.random.default_rng(seed)
-    return Rows(
+    return Columns(
         rng.integers(0, 2, n, np.uint8),
-        rng.integers(-(2**31), 2**31, (n, 2), np.int32),
-        rng.integers(0, 2**31, (n, 3), np.int32),
+        rng.integers(-(2**31), 2**31, (2, n), np.int32),
+        rng.integers(0, 2**31, (3, n), np.int32),
     )
 
 
-def write(path: Path, *parts: Rows, sparse_dtype="i4") -> Path:
-    with create_shard(path, 2, 3, sparse_dtype) as shard:
+NAMES = ("C1", "C2", "C3")
+TOKENS = [np.array(tokens, np.int64) for tokens in ([5, 2**32 - 1], [], [7, 2**32, 2**63 - 1])]
+
+
+def write(path: Path, *parts: Columns) -> Path:
+    with create_shard(path, 2, 3) as shard:
         for rows in parts:
             shard.append(rows)
+        shard.finish(NAMES, TOKENS, (False, True, False))
     return path
 
 
-def read(path: Path, start=0, stop=None) -> Rows:
+def read(path: Path, start=0, stop=None) -> Columns:
     with open_shard(path) as shard:
         return shard.read(start, shard.rows if stop is None else stop)
 
@@ -52,7 +57,7 @@ def test_any_parts_come_back_as_one(tmp_path_factory, sizes, start, length):
         path = write(tmp_path_factory.getbasetemp() / "any.h5", *parts)
     whole = joined(parts)
     assert_equal(read(path), whole)
-    assert_equal(read(path, start, start + length), Rows(*(column[start : start + length] for column in whole)))
+    assert_equal(read(path, start, start + length), whole.part(start, start + length))
 
 
 def test_parts_across_real_chunks_come_back(tmp_path):
@@ -60,35 +65,39 @@ def test_parts_across_real_chunks_come_back(tmp_path):
     assert_equal(read(write(tmp_path / "a.h5", *parts)), joined(parts))
 
 
-def test_rows_are_read_into_a_part_of_larger_arrays(tmp_path):
+def test_rows_are_read_into_arrays_of_the_reader(tmp_path):
     with open_shard(write(tmp_path / "a.h5", some_rows(50))) as shard:
-        larger = shard.allocate(30)
-        for column in larger:
-            column.fill(77)
-        shard.read_into(Rows(*(column[5:25] for column in larger)), 10)
-    assert_equal(Rows(*(column[5:25] for column in larger)), Rows(*(column[10:30] for column in some_rows(50))))
-    for column in larger:
-        assert (column[:5] == 77).all()
-        assert (column[25:] == 77).all()
+        mine = shard.allocate(20)
+        shard.read_into(mine, 10)
+    assert_equal(mine, some_rows(50).part(10, 30))
 
 
-def test_tokens_need_more_than_32_bits(tmp_path):
-    rows = some_rows(3)._replace(sparse=np.array([[-1, 0, 2**32 - 1]] * 3, np.int64))
-    assert_equal(read(write(tmp_path / "a.h5", rows, sparse_dtype="i8")), rows)
+def test_tokens_come_back_with_32_bits_or_more_and_who_is_hashed(tmp_path):
+    with open_shard(write(tmp_path / "a.h5", some_rows(3))) as shard:
+        for name, tokens, hashed in zip(NAMES, TOKENS, (False, True, False), strict=True):
+            assert shard.tokens(name).tolist() == tokens.tolist()
+            assert shard.token_count(name) == len(tokens)
+            assert shard.hashed(name) is hashed
 
 
 def test_the_file_is_what_the_documentation_says(tmp_path):
     with h5py.File(write(tmp_path / "a.h5", some_rows(40_000))) as file:
-        assert {name: (data.dtype.str, data.shape) for name, data in file.items()} == {
+        columns = {name: file[name] for name in ("label", "dense", "sparse")}
+        assert {name: (data.dtype.str, data.shape) for name, data in columns.items()} == {
             "label": ("|u1", (40_000,)),
-            "dense": ("<i4", (40_000, 2)),
-            "sparse": ("<i4", (40_000, 3)),
+            "dense": ("<i4", (2, 40_000)),
+            "sparse": ("<i4", (3, 40_000)),
         }
-        for data in file.values():
-            assert data.chunks[0] == CHUNK_ROWS
+        for data in columns.values():
+            assert data.chunks == (*data.shape[:-1], CHUNK_ROWS)
             filters = data.id.get_create_plist()
             assert filters.get_nfilters() == 1
-            assert filters.get_filter(0)[0] == hdf5plugin.BLOSC2_ID
+            assert filters.get_filter(0)[0] == hdf5plugin.BSHUF_ID
+        assert {name: data.dtype.str for name, data in file["tokens"].items()} == {
+            "C1": "<u4",
+            "C2": "<u4",
+            "C3": "<i8",
+        }
 
 
 def test_equal_rows_give_equal_bytes(tmp_path):
@@ -112,11 +121,11 @@ def test_a_kill_while_writing_leaves_no_file_of_that_name(tmp_path):
         import os, signal, sys
         import numpy as np
         from pathlib import Path
-        from distdnas_hpc.data.rows import Rows
+        from distdnas_hpc.data.rows import Columns
         from distdnas_hpc.data.shards import create_shard
         n = 50_000
         with create_shard(Path(sys.argv[1]), 2, 3) as shard:
-            shard.append(Rows(np.zeros(n, "u1"), np.zeros((n, 2), "i4"), np.zeros((n, 3), "i4")))
+            shard.append(Columns(np.zeros(n, "u1"), np.zeros((2, n), "i4"), np.zeros((3, n), "i4")))
             os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "a.h5"], check=False, env=os.environ)

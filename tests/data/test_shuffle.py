@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from distdnas_hpc.data import shards as shards_module
 from distdnas_hpc.data import shuffle as module
-from distdnas_hpc.data.rows import Rows
+from distdnas_hpc.data.rows import Columns
 from distdnas_hpc.data.shards import create_shard, open_shard
 from distdnas_hpc.data.shuffle import read_in_order
+from distdnas_hpc.data.translation import Translation
 from distdnas_hpc.errors import UserError
 
 CHUNK, BUFFER = 16, 48
+CODES = np.arange(1000, dtype=np.int32)
+TRANSLATION = Translation(np.concatenate([3 * CODES, CODES + 7]), np.array([0, 1000]))
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +39,8 @@ def write_shards(folder: Path, sizes: list[int]) -> list[Path]:
         number = np.arange(first, first + size)
         paths.append(folder / f"shard_{i}.h5")
         with create_shard(paths[-1], 1, 2) as shard:
-            shard.append(
-                Rows(number.astype("u1"), number[:, None].astype("i4"), np.stack([number] * 2, 1).astype("i4"))
-            )
+            shard.append(Columns(number.astype("u1"), number[None].astype("i4"), np.stack([number] * 2).astype("i4")))
+            shard.finish((), (), ())
         first += size
     return paths
 
@@ -47,10 +49,11 @@ def read(paths: list[Path], seed: int | None, first_row: int = 0) -> list[int]:
     """Numbers of the rows in their order."""
     found: list[int] = []
     with ExitStack() as stack:
-        for rows, order in read_in_order([stack.enter_context(open_shard(path)) for path in paths], seed, first_row):
+        shards = [stack.enter_context(open_shard(path)) for path in paths]
+        for rows, order in read_in_order(shards, TRANSLATION, seed, first_row):
             number = rows.dense[order, 0]
             assert (rows.label[order] == number.astype("u1")).all()
-            assert (rows.sparse[order] == number[:, None]).all()
+            assert (rows.sparse[order] == np.stack([3 * number, number + 7], axis=1)).all()
             found += number.tolist()
     return found
 
@@ -99,10 +102,10 @@ def test_buffers_are_mixed_differently(tmp_path):
 def break_chunk(path: Path, first_row: int) -> None:
     """Overwrite the stored ids of the chunk that starts with a row of the shard."""
     with h5py.File(path) as file:
-        offset = file["sparse"].id.get_chunk_info_by_coord((first_row, 0)).byte_offset
+        chunk = file["sparse"].id.get_chunk_info_by_coord((0, first_row))
     with path.open("r+b") as file:
-        file.seek(offset)
-        file.write(b"\xff" * 64)
+        file.seek(chunk.byte_offset)
+        file.write(b"\xff" * chunk.size)
 
 
 @pytest.mark.parametrize("seed", [None, 5])

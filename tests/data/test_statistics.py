@@ -19,7 +19,7 @@ patient = settings(deadline=None)  # the first example waits for the compiler
 
 
 def of(rows) -> DenseStatistics:
-    return DenseStatistics.of(np.array(rows, np.int32).reshape(-1, 2))
+    return DenseStatistics.of(np.array(rows, np.int32).reshape(-1, 2).T.copy())
 
 
 def assert_close(a: DenseStatistics, b: DenseStatistics) -> None:
@@ -47,7 +47,7 @@ def test_merged_parts_are_the_whole(parts):
 
 
 def test_a_small_day_beside_a_long_one_loses_no_precision():
-    long, short = np.full((1_000_000, 1), 10**9, np.int32), np.array([[10**9 + 1000]], np.int32)
+    long, short = np.full((1, 1_000_000), 10**9, np.int32), np.array([[10**9 + 1000]], np.int32)
     merged = DenseStatistics.of(long).merge(DenseStatistics.of(short))
     step = math.log1p(10**9 + 1000) - math.log1p(10**9)
     assert merged.m2[0] == pytest.approx(step**2 * 1_000_000 / 1_000_001, rel=1e-6)

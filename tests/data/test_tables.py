@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from distdnas_hpc.config import Data
 from distdnas_hpc.data import tables
-from distdnas_hpc.data.rows import MISSING, NO_TOKEN, Rows
+from distdnas_hpc.data.rows import MISSING, NO_TOKEN, Columns
 from distdnas_hpc.data.source import read_all_days, read_day
 from distdnas_hpc.errors import UserError
 from tests.data.click_logs import assert_equal, joined
@@ -41,21 +41,21 @@ def slow_token(text: str) -> int:
     return (h ^ h >> 33) >> 1
 
 
-def slow_rows(data: Data, text: str) -> Rows:
+def slow_rows(data: Data, text: str) -> Columns:
     """Read a CSV value by value."""
     schema = data.schema_
     rows = [
         {key: "" if value == schema.missing else value for key, value in row.items()}
         for row in csv.DictReader(io.StringIO(text), delimiter=schema.separator or ",")
     ]
-    return Rows(
+    return Columns(
         np.array([int(row[schema.label]) for row in rows], np.uint8),
-        np.array([[int(row[name] or MISSING) for name in schema.dense_names] for row in rows], np.int32),
-        np.array([[slow_token(row[name]) for name in schema.sparse_names] for row in rows], np.int64),
+        np.array([[int(row[name] or MISSING) for name in schema.dense_names] for row in rows], np.int32).T,
+        np.array([[slow_token(row[name]) for name in schema.sparse_names] for row in rows], np.int64).T,
     )
 
 
-def read(data: Data, day: int = 1) -> Rows:
+def read(data: Data, day: int = 1) -> Columns:
     return joined(block.rows for block in read_day(data, day))
 
 
@@ -74,7 +74,7 @@ def with_days(text: str) -> tuple[str, dict[str, str]]:
 def test_a_token_is_the_published_hash_of_the_text():
     # A change would silently break every trained model.
     assert [slow_token(text) for text in ("a", "15704")] == [0x415154AC54DF672D, 0x2F3252A0A7773921]
-    assert read(avazu()).sparse[0].tolist() == [slow_token(text) for text in ("1fbe01fe", "96809ac8", "15704")]
+    assert read(avazu()).sparse[:, 0].tolist() == [slow_token(text) for text in ("1fbe01fe", "96809ac8", "15704")]
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
@@ -92,9 +92,9 @@ def test_rows_are_those_of_the_csv_module(tmp_path, monkeypatch, packed, separat
 def test_the_missing_marker_stands_for_no_value():
     data = avazu(schema=SCHEMA | {"missing": "-1"})
     expected = slow_rows(data, AVAZU.read_text())
-    assert (expected.dense[:, 1] == MISSING).sum() > 50
+    assert (expected.dense[1] == MISSING).sum() > 50
     assert_equal(read(data), expected)
-    assert (read(avazu()).dense[:, 1] == -1).any(), "and a plain number otherwise"
+    assert (read(avazu()).dense[1] == -1).any(), "and a plain number otherwise"
 
 
 def parquet(path: Path, table: pa.Table) -> Data:
@@ -131,7 +131,7 @@ def test_nulls_of_parquet_are_missing(tmp_path):
         table = table.set_column(table.schema.get_field_index(name), name, values)
     found = read(parquet(tmp_path / "log", table))
     expected = read(avazu())
-    expected.dense[0, 1], expected.sparse[0, 0], expected.sparse[0, 2] = MISSING, NO_TOKEN, NO_TOKEN
+    expected.dense[1, 0], expected.sparse[0, 0], expected.sparse[2, 0] = MISSING, NO_TOKEN, NO_TOKEN
     assert_equal(found, expected)
 
 
@@ -141,8 +141,8 @@ def test_a_file_is_cut_in_order_into_days(monkeypatch):
     whole = read(avazu())
     for day in (1, 2, 3):
         part = slice((day - 1) * 130, day * 130)
-        assert_equal(read(data, day), Rows(*(values[part] for values in whole)))
-    assert_equal(joined(block.rows for block in read_all_days(data)), Rows(*(values[:390] for values in whole)))
+        assert_equal(read(data, day), Columns(*(values[..., part] for values in whole)))
+    assert_equal(joined(block.rows for block in read_all_days(data)), whole.part(0, 390))
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distdnas_hpc.data import tsv
-from distdnas_hpc.data.rows import MISSING, NO_TOKEN, Rows
+from distdnas_hpc.data.rows import MISSING, NO_TOKEN, Columns
 from distdnas_hpc.data.tsv import read_all_days, read_day
 from distdnas_hpc.errors import UserError
 from tests.data.click_logs import (
@@ -83,8 +83,8 @@ def test_windows_line_ends_and_a_missing_last_newline_are_fine(tmp_path, change)
 def test_missing_is_not_zero_and_extremes_fit(tmp_path):
     (tmp_path / "day_0").write_text("1\t\t0\t\t00000000\tffffffff\n0\t2147483647\t-2147483647\tFFFFFFFF\taBcDeF01\t\n")
     rows = read(small_data(tmp_path))
-    assert rows.dense.tolist() == [[MISSING, 0], [2**31 - 1, 1 - 2**31]]
-    assert rows.sparse.tolist() == [[NO_TOKEN, 0, 2**32 - 1], [2**32 - 1, 0xABCDEF01, NO_TOKEN]]
+    assert rows.dense.T.tolist() == [[MISSING, 0], [2**31 - 1, 1 - 2**31]]
+    assert rows.sparse.T.tolist() == [[NO_TOKEN, 0, 2**32 - 1], [2**32 - 1, 0xABCDEF01, NO_TOKEN]]
 
 
 FAULTS = {
@@ -163,7 +163,7 @@ REASONS = {
 }
 
 
-def good_part(first: int, last: int) -> Rows:
+def good_part(first: int, last: int) -> Columns:
     """Rows of the small log with those numbers (from 1), but for the faulty ones."""
     return slow_rows("".join(small_line(i - 1) for i in range(first, last + 1) if i not in FAULTY), 2)
 

@@ -1,5 +1,6 @@
 """Optimizers against their update rules written out."""
 
+import copy
 import io
 
 import pytest
@@ -96,3 +97,38 @@ def test_goes_on_from_its_state_bit_for_bit(model):
 def test_warmup_is_linear_from_zero_then_one():
     assert [warmup(step, 4) for step in (1, 2, 3, 4, 5, 100)] == [0.25, 0.5, 0.75, 1, 1, 1]
     assert warmup(1, 0) == 1
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1e6, 0.05])
+def test_clipping_shortens_the_networks_whole_gradient_and_leaves_the_embeddings_alone(model, clip_norm):
+    model.network.bias = nn.Parameter(torch.ones(2, 2))  # a second parameter: the norm is that of both together
+    optimizers = Optimizers(model, Optimizer(clip_norm=clip_norm))
+    g_table, g_weight = gradients(model, torch.tensor([[0, 1], [4, 2]]))
+    model.network.bias.grad = torch.full((2, 2), 3.0)
+    norm = float(torch.cat([g_weight, model.network.bias.grad.ravel()]).square().sum().sqrt())
+    optimizers.step(1.0)
+    scale = 1.0 if clip_norm is None else min(1.0, clip_norm / norm)
+    assert scale == 1.0 or norm > 10 * clip_norm
+    torch.testing.assert_close(model.network.weight.grad, scale * g_weight)
+    torch.testing.assert_close(model.network.bias.grad, torch.full((2, 2), 3.0 * scale))
+    torch.testing.assert_close(dense_gradient(model.embedding), g_table)
+
+
+def test_goes_on_from_a_state_as_if_nothing_had_happened(model):
+    ids = torch.tensor([[0, 1], [0, 2], [4, 1]])
+
+    def train(optimizers, steps):
+        for _ in range(steps):
+            gradients(model, ids)
+            optimizers.step(0.5)
+
+    first = Optimizers(model, Optimizer())
+    train(first, 3)
+    weights, state = copy.deepcopy((model.state_dict(), first.state_dict()))
+    train(first, 2)
+    expected = copy.deepcopy(model.state_dict())
+    model.load_state_dict(weights)
+    second = Optimizers(model, Optimizer())
+    second.load_state_dict(state)
+    train(second, 2)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())

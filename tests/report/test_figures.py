@@ -7,9 +7,11 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report import figures
 from distdnas_hpc.report.diagram import architecture_diagram
 from distdnas_hpc.report.results import read_results
+from distdnas_hpc.report.svg import standalone
 from tests.report.pages import described, having, texts
 
 
@@ -64,6 +66,25 @@ def test_cost_bars_of_one_block_have_no_later_ones(results):
     image = ET.fromstring(figures.cost_bars("sparse", cost))
     assert len(having(image, "bar", "first")) == 5
     assert having(image, "bar", "later") == []
+
+
+def test_the_cost_figure_has_both_sides_of_all_modules_and_a_legend(results):
+    image = ET.fromstring(figures.cost_importance(results.cost))
+    for side, modules in (("dense", DENSE_MODULES), ("sparse", SPARSE_MODULES)):
+        bars = {bar.findtext("title") for bar in having(image, "bar", side)} - {None}
+        assert len(bars) == 2 * 5
+        assert all(any(bar.startswith(f"{name}, block 1: ") for bar in bars) for name in modules)
+    assert [text for text in texts(image) if text.startswith("block")] == ["block 1", "blocks 2–3"] * 2
+    assert "Sparse modules, block 1: identity3d 0.000, linear3d 0.020" in described(image)
+
+
+def test_a_standalone_drawing_needs_no_page(results):
+    """Other programs know neither the page's style sheet nor CSS variables."""
+    text = standalone(figures.cost_importance(results.cost))
+    image = ET.fromstring(text)
+    assert image.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "var(" not in text
+    assert "svg .bar.dense { fill: #2c6396; }" in " ".join(image[-1].text.split())
 
 
 def test_weight_trajectories_have_a_line_a_module_and_day(results):

@@ -4,16 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from distdnas_hpc.config import Config
-from distdnas_hpc.nn.macs import network_cost
-from distdnas_hpc.nn.network import Network
+from distdnas_hpc.config import Config, Model
 from distdnas_hpc.progress import Progress
-from distdnas_hpc.search import cost
 from distdnas_hpc.search.cost import (
     CostImportance,
     cost_importance,
     count_modules,
-    module_macs,
     sample_architectures,
     spread,
 )
@@ -37,20 +33,6 @@ def config(**settings) -> Config:
 @pytest.fixture(scope="module")
 def importance() -> CostImportance:
     return cost_importance(config(), 13, 26, CPU, Progress(None))
-
-
-def test_macs_add_up_for_any_architecture(importance):
-    model = config().model
-    for keep in sample_architectures(5, 3, np.random.default_rng(0)):
-        counted = network_cost(lambda keep=keep: Network(cost._architecture(keep), model, 13, 26), 13, 26, 8)
-        assert importance.macs.of(keep) == counted.macs
-
-
-def test_expected_macs_are_the_mean_over_drawn_modules(importance):
-    rng = np.random.default_rng(1)
-    share = rng.random((3, 10))
-    drawn = rng.random((20_000, 3, 10)) < share
-    assert importance.macs.of(share) == pytest.approx(importance.macs.of(drawn).mean(), rel=0.01)
 
 
 def test_samples_keep_half_of_the_modules_and_at_least_one_a_side():
@@ -111,18 +93,22 @@ def test_survives_yaml(importance):
     assert importance.to_dict()["macs_full"] == importance.macs.of(np.ones((3, 10)))
 
 
-def test_latency_is_measured_and_mixed_in():
-    """Measured time is noise here, so only its traces are checked: a worse fit than exact MACs, still valid numbers."""
-    mixed = cost_importance(config(samples=20, latency_weight=0.5, latency_batch=64), 13, 26, CPU, Progress(None))
-    exact = cost_importance(config(samples=20), 13, 26, CPU, Progress(None))
-    assert mixed.r2 != exact.r2
+def test_latency_is_measured_and_mixed_in(caplog):
+    """What is measured is nobody's to predict; that it is part of the cost is, and that its sums explain networks."""
+    caplog.set_level("INFO")
+    mixed, exact = (
+        cost_importance(config(samples=200, latency_weight=weight, latency_batch=64), 13, 26, CPU, Progress(None))
+        for weight in (0.5, 0)
+    )
+    assert (mixed.dense != exact.dense).any()
+    assert mixed.to_dict()["macs_modules"] == exact.to_dict()["macs_modules"]
     assert max(mixed.dense.max(), mixed.sparse.max()) == 1
+    assert mixed.r2 >= 0.9
+    assert "sums of modules meet it to within" in caplog.text
+    assert f"cost model of 200 architectures: held-out R² {mixed.r2:.3f}" in caplog.text
 
 
-def test_module_macs_of_the_papers_supernet():
-    """By hand, in block 2 of the paper's size: linear reads 2·256 columns, embed_fc 24 vectors."""
-    settings = config().model_copy(update={"model": config().model.__class__()})
-    macs = module_macs(settings, 13, 26)
-    assert macs.modules[0, 1] == 256 * 256
-    assert (macs.modules[1:, 1] == 512 * 256).all()
-    assert (macs.modules[1:, 8] == 24 * 16 * 16).all()
+def test_a_few_hundred_samples_explain_the_papers_supernet():
+    """Deep trees needed thousands; see the module's docstring."""
+    papers = config(samples=300).model_copy(update={"model": Model()})
+    assert cost_importance(papers, 13, 26, CPU, Progress(None)).r2 >= 0.9

@@ -1,6 +1,8 @@
 """One day's search on a small log in which one token decides most clicks."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,13 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from distdnas_hpc.cluster.execute import Stopped, stop_on_signals
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.feed import Feed
 from distdnas_hpc.data.manifest import Manifest
-from distdnas_hpc.errors import UserError
+from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
+from distdnas_hpc.nn.dense_modules import DENSE, CrossNet
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.network import Mixing, Network
@@ -40,6 +44,7 @@ def make_config(folder: Path, **search) -> Config:
             "cost": {"samples": 50, "latency_weight": 0},
             "search": {"days": "1-2", "batch_size": 34, "warmup_steps": 3, "architecture_lr": 0.05} | search,
             "train": {"days": 1, "test_day": 2, "warmup_days": 0},
+            "checkpoint": {"minutes": None, "steps": 2},
         }
     )
 
@@ -152,6 +157,7 @@ def test_the_trajectory_tells_every_step(planted, tmp_path):
     before = np.concatenate([np.reshape(rows[-2][side], (2, 5)) for side in ("alpha", "beta")], axis=1)
     assert rows[-1]["regularisation"] == pytest.approx(0.004 * (before * s).sum(), rel=1e-4)
     assert all(row["rows_per_second"] > 0 for row in rows)
+    assert all(1e7 < row["memory_bytes"] < 1e12 for row in rows)
 
 
 def test_progress_says_rows_and_loss(planted, tmp_path):
@@ -178,13 +184,127 @@ def test_a_day_of_one_batch_is_refused(planted, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_second_order_goes_over_the_day_in_pairs_and_finds_something_else(planted, tmp_path):
+    result = search(planted, tmp_path / "second", bilevel="second_order")
+    assert (result["steps"], result["rows"]) == (STEPS, 2 * STEPS * 34)
+    search(planted, tmp_path / "first")
+    second, first = logits(tmp_path / "second"), logits(tmp_path / "first")
+    assert np.isfinite(second).all()
+    assert (second != first).any()
+
+
+def test_joint_uses_every_batch_of_the_day_for_both(planted, tmp_path):
+    result = search(planted, tmp_path, bilevel="joint")
+    assert (result["steps"], result["rows"]) == (2 * STEPS + 1, ROWS)
+    assert result["loss_w"] == result["loss_architecture"]
+    assert logits(tmp_path).any()
+    trajectory = pq.read_table(tmp_path / "trajectory.parquet")
+    assert trajectory["step"].to_pylist() == list(range(1, 2 * STEPS + 2))
+    assert trajectory["temperature"][-1].as_py() == pytest.approx(0.5)
+
+
+def test_joint_needs_one_batch_only(planted, tmp_path):
+    assert search(planted, tmp_path, bilevel="joint", batch_size=8192)["steps"] == 1
+
+
 def test_a_loss_that_is_not_finite_stops_the_search_and_leaves_nothing(planted, tmp_path):
     root, manifest, importance = planted
     config = make_config(root)
     config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"dense_lr": 1e30})})
-    with pytest.raises(RuntimeError, match="a loss stopped being finite in the 1 steps up to step"):
+    config = config.model_copy(update={"checkpoint": config.checkpoint.model_copy(update={"steps": None})})
+    with pytest.raises(
+        DivergedError, match=r"diverged at step 1 \(day 1\): loss_architecture is .*; the .* output.* is"
+    ):
         search_day(config, 1, manifest, importance, tmp_path, CPU, SILENT)
     assert list(tmp_path.iterdir()) == []
+
+
+def tells_the_same(folder: Path, other: Path) -> bool:
+    """Whether α, β and all that a search says of its way are equal bit for bit; not how fast it was."""
+    tables = [
+        pq.read_table(each / "trajectory.parquet").drop_columns(["rows_per_second", "memory_bytes"])
+        for each in (folder, other)
+    ]
+    architectures = [(each / "architecture.yaml").read_bytes() for each in (folder, other)]
+    return tables[0].equals(tables[1]) and architectures[0] == architectures[1]
+
+
+class Kills(Progress):
+    """Sends this process a signal in a step, before its checkpoint."""
+
+    def __init__(self, step: int, number: int) -> None:
+        super().__init__(None)
+        self.fraction, self.number = step / STEPS, number
+
+    def update(self, fraction, **told):
+        if fraction == self.fraction:
+            os.kill(os.getpid(), self.number)
+
+
+def test_an_interrupted_search_ends_as_an_uninterrupted_one(planted, tmp_path):
+    """Stopped after steps 3 and 5, then killed in step 7 after the checkpoint of step 6."""
+    search(planted, tmp_path / "whole")
+    folder = tmp_path / "interrupted"
+    for step, number in ((3, signal.SIGUSR2), (5, signal.SIGTERM)):
+        with stop_on_signals(), pytest.raises(Stopped):
+            search(planted, folder, progress=Kills(step, number))
+        assert f"step_{step:08d}.pt" in {path.name for path in (folder / "checkpoints").iterdir()}
+        assert not (folder / "architecture.yaml").exists()
+
+    class Dies(Kills):
+        def update(self, fraction, **told):
+            if fraction == self.fraction:
+                raise MemoryError
+
+    with pytest.raises(MemoryError):
+        search(planted, folder, progress=Dies(7, 0))
+    search(planted, folder, progress=Kills(0, 0))
+    assert tells_the_same(folder, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("how", [{"seed": 2}, {"day": 2}, {"gamma": 0.5}])
+def test_another_searchs_checkpoint_is_refused(planted, tmp_path, how):
+    search(planted, tmp_path)
+    with pytest.raises(UserError, match=r"step_00000006\.pt belongs to something else"):
+        search(planted, tmp_path, **how)
+
+
+@pytest.mark.parametrize("factor", [float("inf"), float("nan")])
+def test_divergence_names_step_day_block_and_module(planted, tmp_path, monkeypatch, factor):
+    """The crossnet of block 2, whose input is twice as wide as that of block 1, breaks in step 5, its w batch."""
+
+    class Breaks(CrossNet):
+        def __init__(self, shape, model):
+            super().__init__(shape, model)
+            self.second = shape.width == 2 * model.dim_d
+            self.register_buffer("calls", torch.tensor(0))
+
+        def forward(self, x):
+            self.calls += 1
+            broken = self.second and self.calls >= 2 * 5 - 1
+            return super().forward(x) * (factor if broken else 1)
+
+    monkeypatch.setitem(DENSE, "crossnet", Breaks)
+    with pytest.raises(DivergedError) as caught:
+        search(planted, tmp_path)
+    culprit = "the first output that is not finite is that of block 2, dense module crossnet"
+    assert str(caught.value).startswith(f"LogLoss diverged at step 5 (day 1): loss_w is nan; {culprit}. Lower")
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"step_00000002.pt", "step_00000004.pt"}
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+
+
+def test_a_loss_beyond_the_bound_is_divergence_too(planted, tmp_path):
+    root, manifest, importance = planted
+    config = make_config(root)
+    hot = config.optimizer.model_copy(update={"dense_lr": 30.0})
+    config = config.model_copy(update={"optimizer": hot})
+    with pytest.raises(
+        DivergedError, match=r"loss_\w+ is [\d.e+]+; all outputs are finite; the largest, .* is that of"
+    ):
+        search_day(config, 1, manifest, importance, tmp_path, CPU, SILENT)
+    tolerant = config.model_copy(update={"optimizer": hot.model_copy(update={"divergence": 1e30})})
+    (tmp_path / "tolerant").mkdir()
+    search_day(tolerant, 1, manifest, importance, tmp_path / "tolerant", CPU, SILENT)
 
 
 @pytest.mark.gpu

@@ -1,6 +1,8 @@
 """Final training on a small log in which one token decides most clicks."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,11 @@ from sklearn.metrics import log_loss, roc_auc_score
 from torch import nn
 
 from distdnas_hpc import trajectory
-from distdnas_hpc.config import Config
+from distdnas_hpc.cluster.execute import Stopped, stop_on_signals
+from distdnas_hpc.config import Checkpoint, Config
 from distdnas_hpc.data.feed import Feed
 from distdnas_hpc.data.manifest import Manifest
-from distdnas_hpc.errors import UserError
+from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
@@ -54,13 +57,14 @@ def planted(tmp_path_factory) -> tuple[Config, Manifest]:
     return prepared(folder)
 
 
-def train(planted, folder: Path, *, network: nn.Module | None = None, seed: int = 1, progress: Progress = SILENT):
+def train(planted, folder: Path, *, network=None, build=None, seed: int = 1, progress: Progress = SILENT):
+    """Train `network`, or what `build` makes; by default a small DistDNAS."""
     config, manifest = planted
-    if network is None:
-        torch.manual_seed(seed)
-        network = build_network("distdnas", config, 2, 3, Architecture.full(2))
+    if network is not None:
+        build = lambda: network  # noqa: E731
     folder.mkdir(exist_ok=True)
-    return train_model(config, network, manifest, seed, folder, CPU, progress)
+    build = build or (lambda: build_network("distdnas", config, 2, 3, Architecture.full(2)))
+    return train_model(config, build, manifest, seed, folder, CPU, progress)
 
 
 class RowReader(nn.Module):
@@ -209,14 +213,51 @@ def test_progress_counts_trained_and_tested_rows(planted, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_leaves_no_model(planted, tmp_path):
-    class Diverges(RowReader):
-        def forward(self, dense, embedded):
-            logits = super().forward(dense, embedded)
-            return logits * float("nan") if len(self.seen[True]) == 20 else logits
+    class Diverges(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(2, 1)
+            self.register_buffer("calls", torch.tensor(0))
 
-    with pytest.raises(RuntimeError, match=r"step 20 \(day 2\)"):
-        train(planted, tmp_path, network=Diverges())
+        def forward(self, dense, embedded):
+            self.calls += 1
+            logits = self.head(dense).squeeze(1)
+            return logits * float("nan") if self.calls == 20 else logits
+
+    with pytest.raises(
+        DivergedError, match=r"step 20 \(day 2\): loss is nan; .* not finite is that of module network\."
+    ):
+        train(planted, tmp_path, build=Diverges)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(planted, tmp_path):
+    """Stopped in the middle of day 1, at the end of day 2, and, tested already in part, before the end."""
+    config, manifest = planted
+    often = config.model_copy(update={"checkpoint": Checkpoint(steps=5)})
+    expected = train(planted, tmp_path / "whole")
+
+    class Kills(Progress):
+        def __init__(self, rows):
+            super().__init__(None)
+            self.rows = rows
+
+        def update(self, fraction, *, rows, **told):
+            if rows == self.rows:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    folder = tmp_path / "interrupted"
+    for rows, last in ((7 * 32, 7), (2 * ROWS, 32), (4 * ROWS, 45)):
+        with stop_on_signals(), pytest.raises(Stopped):
+            train((often, manifest), folder, progress=Kills(rows))
+        assert f"step_{last:08d}.pt" in {path.name for path in (folder / "checkpoints").iterdir()}
+    result = train((often, manifest), folder)
+    noise = {"train_seconds", "rows_per_second"}
+    assert {key: result[key] for key in result.keys() - noise} == {key: expected[key] for key in result.keys() - noise}
+    models = [torch.load(tmp_path / name / "model.pt", weights_only=True) for name in ("whole", "interrupted")]
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+    tables = [pq.read_table(tmp_path / name / "trajectory.parquet") for name in ("whole", "interrupted")]
+    assert all(tables[0][name] == tables[1][name] for name in ("step", "day", "loss"))
 
 
 @pytest.mark.parametrize(("click_rate", "which"), [(0.0, "none"), (1.0, "all")])
@@ -237,5 +278,5 @@ def test_a_gpu_trains_what_the_cpu_trains_within_rounding(planted, tmp_path):
     torch.manual_seed(1)
     network = build_network("distdnas", config, 2, 3, Architecture.full(2))
     (tmp_path / "gpu").mkdir()
-    found = train_model(config, network, manifest, 1, tmp_path / "gpu", torch.device("cuda"), SILENT)
+    found = train_model(config, lambda: network, manifest, 1, tmp_path / "gpu", torch.device("cuda"), SILENT)
     assert found["auc"] == pytest.approx(expected["auc"], abs=0.01)

@@ -1,0 +1,96 @@
+"""What a day's codes mean: for each column the id of code 0 (a missing value), 1, 2, …, in one array a day.
+
+The array is a file that is mapped into memory, so a reader holds what is in use and the system takes back the rest.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distdnas_hpc.data.compiled import compiled
+from distdnas_hpc.data.dictionary import Codes, Tokens
+from distdnas_hpc.data.ids import IdMap
+from distdnas_hpc.errors import UserError
+from distdnas_hpc.storage import atomic_write
+
+Ids = NDArray[np.int32]
+
+_TILE = 256
+"""Rows translated at a time: few enough that a tile of them stays in the first cache while its columns are filled."""
+
+
+class Translation(NamedTuple):
+    """Ids of a day's codes.
+
+    Attributes
+    ----------
+    ids : (codes of all columns and one for each column,) int32.
+    starts : (sparse,) int64, where a column's ids begin, with that of code 0.
+    """
+
+    ids: Ids
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def open(cls, path: Path, codes: Iterable[int]) -> "Translation":
+        """Map a file of `write_translation` into memory; a UserError names one that is missing or damaged."""
+        ends = np.cumsum([count + 1 for count in codes])
+        try:
+            ids = np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} can't be read ({error}); prepare the data again.") from None
+        if len(ids) != ends[-1]:
+            raise UserError(f"{path} has {len(ids)} ids but the manifest says {ends[-1]}; prepare the data again.")
+        return cls(ids, np.concatenate([[0], ends[:-1]]))
+
+
+def write_translation(path: Path, columns: Iterable[tuple[IdMap, Iterator[Tokens]]], codes: Sequence[int]) -> None:
+    """Write a day's translation.
+
+    Parameters
+    ----------
+    columns : of each column its map and the lists of its dictionary.
+    codes : how many tokens the lists of each column have.
+    """
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        header = {"descr": "<i4", "fortran_order": False, "shape": (sum(codes) + len(codes),)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for ids_of, lists in columns:
+            file.write(np.zeros(1, "<i4").data)
+            for tokens in lists:
+                ids = np.empty(len(tokens), "<i4")
+                ids_of.encode(tokens, ids)
+                file.write(ids.data)
+
+
+@compiled
+def translate(
+    dense: NDArray[np.int32],
+    codes: Codes,
+    ids: Ids,
+    starts: NDArray[np.int64],
+    dense_out: NDArray[np.int32],
+    sparse_out: Ids,
+) -> None:
+    """Turn columns, with codes, into rows, with ids: one next to the other, as a shuffle picks them.
+
+    Parameters
+    ----------
+    dense, codes : (dense, n), (sparse, n).
+    ids, starts : a `Translation`. A negative code is an id already (see `dictionary`).
+    dense_out, sparse_out : (n, dense), (n, sparse) to be filled.
+    """
+    n = codes.shape[1]
+    for first in range(0, n, _TILE):
+        last = min(first + _TILE, n)
+        for j in range(len(dense)):
+            for i in range(first, last):
+                dense_out[i, j] = dense[j, i]
+        for j in range(len(codes)):
+            start = starts[j]
+            for i in range(first, last):
+                code = codes[j, i]
+                sparse_out[i, j] = ids[start + code] if code >= 0 else -code
