@@ -27,6 +27,7 @@ CARDINALITIES = (
     *(2208, 11938, 155, 4, 976, 14, 39979771, 25641295, 39664984, 585935, 12972, 108, 36),
 )
 MAX_ROWS = 5_000_000
+SHARD_ROWS = 8_388_608
 BUFFERS = 200_000_000
 """Libraries, compiled code, blocks of text and rows on their way."""
 
@@ -95,7 +96,7 @@ def model(step: str, overflow: str, distinct: Iterable[int]) -> int:
     capped = [min(tokens, RUN_TOKENS) for tokens in distinct]
     if step == "parse":
         # Beside the dictionaries one that grows, and the tokens that are new in a shard; then lists and their counts.
-        new = sum(8 * tokens for tokens in distinct)
+        new = sum(8 * min(tokens, SHARD_ROWS) for tokens in distinct)
         return (
             sum(map(dictionary_bytes, capped)) + dictionary_bytes(max(capped)) // 2 + new + counted * 16 * sum(capped)
         )

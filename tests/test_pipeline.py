@@ -179,7 +179,7 @@ def test_data_shows_what_is_prepared(inline):
     run = inline / "run"
     content = json.loads(distdnas("data", run, "--json").stdout)
     assert (content["rows"], len(content["days"]), len(content["dense"]), len(content["sparse"])) == (2400, 4, 13, 26)
-    assert content["bytes"] == sum(path.stat().st_size for path in run.glob("prepared/day_*/*.h5"))
+    assert content["bytes"] == sum(path.stat().st_size for path in run.glob("prepared/day_*/*"))
     assert distdnas("data", run / "prepared").stdout == distdnas("data", run).stdout
     assert "C26" in distdnas("data", run).stdout
 
@@ -193,7 +193,7 @@ def test_a_shard_that_changed_is_found_by_verify(inline, tmp_path):
     shard.write_bytes(content)
     told = distdnas("prepare", config, "--verify", "--cluster", "inline")
     assert told.returncode == 2
-    assert "1 of 4 shards are damaged (day_02/shard_0000.h5 has changed); restore them" in told.stderr
+    assert "1 of 8 files are damaged (day_02/shard_0000.h5 has changed); restore them" in told.stderr
 
 
 def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(inline, tmp_path):
@@ -244,7 +244,7 @@ def test_a_day_that_fails_is_told_with_its_log_and_done_again_later(tmp_path):
     in_the_way.write_text("")
     told = distdnas("run", config, "--cluster", "local")
     assert told.returncode == 1
-    assert "Error: encode/day_02 failed: FileExistsError" in told.stderr
+    assert "Error: parse/day_02 failed: FileExistsError" in told.stderr
     log = Path(told.stderr.split("its log: ")[1].splitlines()[0])
     assert "Traceback" in log.read_text()
     assert "Traceback" not in told.stderr
@@ -252,5 +252,5 @@ def test_a_day_that_fails_is_told_with_its_log_and_done_again_later(tmp_path):
 
     in_the_way.unlink()
     assert distdnas("run", config).returncode == 0
-    assert RunFolder(tmp_path / "run").result("encode", "day_02")["task"]["attempt"] == 2
-    assert RunFolder(tmp_path / "run").result("encode", "day_03")["task"]["attempt"] == 1
+    assert RunFolder(tmp_path / "run").result("parse", "day_02")["task"]["attempt"] == 2
+    assert RunFolder(tmp_path / "run").result("parse", "day_03")["task"]["attempt"] == 1

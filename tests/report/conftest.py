@@ -56,14 +56,12 @@ class SyntheticRun:
 
     def write_manifest(self) -> None:
         shard = [{"name": "shard_0000.h5", "rows": 1200, "sha256": "0" * 64}]
-        ids = {"name": "ids.npy", "codes": [100] * 26, "sha256": "0" * 64}
+        files = {"shards": shard, "ids": {"name": "ids.npy", "codes": [100] * 26, "sha256": "0" * 64}}
         clicks = dict.fromkeys(range(1, self.days + 2), 300) | {self.days + 2: 258}
         (self.path / "prepared").mkdir()
         content = {
             "data": self.config.data.model_dump(mode="json", by_alias=True),
-            "days": {
-                day: {"rows": 1200, "clicks": count, "shards": shard, "ids": ids} for day, count in clicks.items()
-            },
+            "days": {day: {"rows": 1200, "clicks": count, **files} for day, count in clicks.items()},
             "dense": {f"I{i + 1}": {"mean": 1.0, "std": 2.0} for i in range(13)},
             "sparse": {f"C{i + 1}": {"rows": 100 * (i + 1)} for i in range(26)},
         }
