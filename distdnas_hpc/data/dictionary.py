@@ -20,9 +20,13 @@ from distdnas_hpc.data.compiled import compiled
 from distdnas_hpc.data.rows import NO_TOKEN
 from distdnas_hpc.data.simd import pointer_to
 from distdnas_hpc.data.token_hash import hash_into
+from distdnas_hpc.errors import UserError
 
 RUN_TOKENS = 5_000_000
 """Tokens of a column that are listed before a new list is begun: 16,777,216 slots of 8 bytes, and 8 bytes a token."""
+
+LARGEST_CODE = 2**31 - 1
+"""Codes are 32-bit integers; lists that begin anew must not run over."""
 
 _SMALLEST_BITS = 10
 _DENSE_BITS = 16
@@ -109,6 +113,11 @@ class Dictionary:
         if listed + 1 == self._hashed_rows:
             self._give_up()
         elif listed == RUN_TOKENS:
+            if self.size > LARGEST_CODE - RUN_TOKENS:
+                raise UserError(
+                    f"A day has more than {LARGEST_CODE - RUN_TOKENS:,} tokens to list in one column, more than shards "
+                    "can tell apart; cut the day into shorter ones (data.rows_per_day)."
+                )
             self._earlier.append(self._list[self._taken : listed].copy())
             self.list_start, self._taken = self.size, 0
             self._slots[:] = _FREE

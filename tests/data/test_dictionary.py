@@ -9,6 +9,7 @@ from distdnas_hpc.data import dictionary as module
 from distdnas_hpc.data.dictionary import Dictionary, encode_columns
 from distdnas_hpc.data.ids import HashedIds
 from distdnas_hpc.data.rows import NO_TOKEN
+from distdnas_hpc.errors import UserError
 
 token = st.integers(0, 2**63 - 1) | st.integers(0, 2**32 - 1) | st.integers(0, 20) | st.just(NO_TOKEN)
 # Equal in their lower 32 bits, in their upper ones, or in the exclusive or of both.
@@ -86,6 +87,15 @@ def test_a_cap_above_a_list_is_left_to_the_merge(monkeypatch):
     dictionary = Dictionary(21)
     assert encode(dictionary, range(25)) == list(range(1, 26))
     assert not dictionary.hashed
+
+
+def test_a_day_of_more_codes_than_shards_hold_is_refused_not_run_over(monkeypatch):
+    monkeypatch.setattr(module, "RUN_TOKENS", 10)
+    monkeypatch.setattr(module, "LARGEST_CODE", 35)
+    dictionary = Dictionary()
+    assert encode(dictionary, range(30)) == list(range(1, 31))
+    with pytest.raises(UserError, match=r"more than 25 tokens to list in one column.*; cut the day into shorter ones"):
+        encode(dictionary, [99])
 
 
 @patient
