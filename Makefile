@@ -4,12 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test lint
+.PHONY: quickstart test test-slurm lint
 quickstart: .venv/installed
 	$(BIN)/distdnas run configs/quickstart.yaml
 
+# A file's tests stay in one process and in order. Slurm's run alone, after the others: there is one Slurm, and it has time limits.
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slurm"
+	$(BIN)/python -m pytest -m slurm
+
+test-slurm: .venv/installed-test
+	$(BIN)/python -m pytest -m slurm
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

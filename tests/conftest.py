@@ -1,8 +1,15 @@
 """Fixtures that several folders use."""
 
 import shutil
+import sys
 
 import pytest
+
+
+def pytest_runtest_setup():
+    """Let a test draw the same numbers from torch each time: bounds are tight, and how sums round depends on them."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="module")

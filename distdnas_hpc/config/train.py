@@ -1,0 +1,26 @@
+"""Final training and test."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from distdnas_hpc.config.section import Days, Section
+
+
+class Train(Section):
+    """Final training and test (paper §V-A)."""
+
+    days: Days = Field(description="days to train on, in order, e.g. 1-23")
+    test_day: int = Field(ge=1)
+    batch_size: int = Field(8192, ge=1)
+    warmup_days: int = Field(2, ge=0, description="linear warm-up of every learning rate over the first days")
+    copies: int = Field(1, ge=1, description="M, copies of the discovered network side by side")
+    baselines: tuple[Literal["dlrm"], ...] = Field(("dlrm",), description="published models trained beside it")
+
+    @model_validator(mode="after")
+    def _test_is_unseen(self) -> "Train":
+        if self.test_day <= max(self.days):
+            raise ValueError(f"test_day ({self.test_day}) must come after the last training day ({max(self.days)})")
+        if self.warmup_days > len(self.days):
+            raise ValueError(f"warmup_days ({self.warmup_days}) is more than the {len(self.days)} training days")
+        return self
