@@ -76,6 +76,21 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     execute(folder, known[stage, task], task, attempt)
 
 
+def outdated(run: RunFolder) -> list[tuple[str, str]]:
+    """Return the tasks (stage, name) whose results lack days that were searched after the aggregate was made.
+
+    They are there where `search.min_days` let the run go on without a day. Baselines don't depend on the search.
+    """
+    known = {stage.name: stage for stage in stages(run.config)}
+    if not run.is_done("aggregate", WHOLE):
+        return []
+    searched = {int(task.removeprefix("day_")) for task in known["search"].tasks if run.is_done("search", task)}
+    if searched == set(run.result("aggregate", WHOLE)["days"]):
+        return []
+    trained = [task for task in known["train"].tasks if task.startswith("distdnas")]
+    return [("aggregate", WHOLE), *(("train", task) for task in trained), ("report", WHOLE)]
+
+
 def _parse(work: Work) -> dict[str, Any]:
     """Turn the raw text of a day into shards."""
     from distdnas_hpc.data.prepare import parse_day

@@ -217,7 +217,7 @@ ClusterName=mini
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ctld}
 AuthType=auth/munge
-AuthInfo=socket={at}/munge.socket
+AuthInfo=socket={at}/munge.socket,cred_expire=5
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={at}/state
@@ -232,11 +232,13 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 GresTypes=gpu
 ReturnToService=2
 JobRequeue=1
 KillWait=5
-MaxArraySize=1001
+MaxArraySize=5
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=2
 AccountingStorageType=accounting_storage/slurmdbd
@@ -245,7 +247,8 @@ AccountingStoragePort={dbd}
 AccountingStoragePass={at}/munge.socket
 AccountingStorageTRES=gres/gpu
 {nodes}
-PartitionName=gpu Nodes=n[1-{len(NODES)}] Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+PartitionName=gpu Nodes=n[1-{len(NODES)}] Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=1 GraceTime=10
+PartitionName=urgent Nodes=n[1-{len(NODES)}] MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=10
 """)
 
 

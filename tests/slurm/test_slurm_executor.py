@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from distdnas_hpc.cluster.slurm import alive_jobs, cancel, submit, wait
+from distdnas_hpc.cluster.slurm import alive_jobs, cancel, wait
 from distdnas_hpc.cluster.status import TaskStatus, run_status
+from distdnas_hpc.cluster.submission import submit
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.storage import read_yaml
 from tests.cluster.small_stages import events, make_run, plan, run_task, stages_of
