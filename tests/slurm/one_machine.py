@@ -192,7 +192,7 @@ class OneMachineSlurm:
             "Gres=gpu:a5000:1 State=UNKNOWN"
             for name, port in zip(NODES, slurmd)
         )
-        at = self.folder
+        at, all_nodes = self.folder, f"n[1-{len(NODES)}]"
         (at / "slurmdbd.conf").touch(0o600)
         (at / "slurmdbd.conf").write_text(f"""\
 AuthType=auth/munge
@@ -210,7 +210,7 @@ StoragePass=x
 StorageLoc=slurm_acct_db
 CommitDelay=1
 """)
-        (at / "gres.conf").write_text(f"NodeName=n[1-{len(NODES)}] Name=gpu Type=a5000 Count=1 File=/dev/null\n")
+        (at / "gres.conf").write_text(f"NodeName={all_nodes} Name=gpu Type=a5000 Count=1 File=/dev/null\n")
         # config_overrides: the nodes have the CPUs and the memory written here, whatever the machine has.
         (at / "slurm.conf").write_text(f"""\
 ClusterName=mini
@@ -247,8 +247,8 @@ AccountingStoragePort={dbd}
 AccountingStoragePass={at}/munge.socket
 AccountingStorageTRES=gres/gpu
 {nodes}
-PartitionName=gpu Nodes=n[1-{len(NODES)}] Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=1 GraceTime=10
-PartitionName=urgent Nodes=n[1-{len(NODES)}] MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=10
+PartitionName=gpu Nodes={all_nodes} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=1 GraceTime=10
+PartitionName=urgent Nodes={all_nodes} MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=10
 """)
 
 
