@@ -110,7 +110,8 @@ def search_day(
         for step in loop.steps():
             of_step = [next(batches) for _ in range(batches_a_step)]
             temperature = settings.temperature.at(step / steps)
-            found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps))
+            w_alone = step <= settings.architecture_after * steps
+            found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps), w_alone=w_alone)
 
             rows = sum(len(batch.label) for batch in of_step)
             point = trajectory.add(step, rows, *found, day=day)
