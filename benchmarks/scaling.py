@@ -21,6 +21,7 @@ from this machine, not that processors may clock lower with two at work.
 
 import tempfile
 import time
+import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -111,6 +112,7 @@ def apart(tensor: Tensor) -> float:
 def work(process: int, folder: Path, orders: Connection) -> None:
     """In each way that is told, go over ROWS rows; answer with seconds by the clock and of the processor."""
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", "Grad strides")  # of pma's 16 × 16 seeds, which are copied in no time
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=PROCESSES)
     own = folder / f"day_{process}"
     own.mkdir()

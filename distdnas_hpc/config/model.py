@@ -36,6 +36,11 @@ class Optimizer(Section):
         "for rounding",
     )
     dense_lr: float = Field(0.001, gt=0)
+    precision: Literal["float32", "tf32", "bf16"] = Field(
+        "float32",
+        description="of products on a GPU: tf32 rounds factors to 10 bits, bf16 (autocast) to 7; weights and sums "
+        "stay float32, and CPUs compute in float32 in any case",
+    )
     clip_norm: float | None = Field(
         None, gt=0, description="longest gradient of the network (not of embeddings), by its global norm; null: any"
     )

@@ -85,7 +85,8 @@ def search_day(
     gumbel = torch.Generator().manual_seed(config.seed_of("search", name, "gumbel"))
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     supernet = Network(Architecture.full(config.model.blocks), config.model, dense, sparse)
-    model = CTRModel(Embedding(manifest.table_sizes, config.model.dim_s), supernet).to(device)
+    embedding = Embedding(manifest.table_sizes, config.model.dim_s)
+    model = CTRModel(embedding, supernet, config.optimizer.precision).to(device)
     weights = ArchitectureWeights(config.model.blocks).to(device)
     s = Mixing(*(torch.tensor(side).float().to(device) for side in (importance.dense, importance.sparse)))
 
