@@ -5,7 +5,7 @@ from torch import nn
 from distdnas_hpc.config import Config
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
-from distdnas_hpc.nn.baselines.dlrm import DLRM
+from distdnas_hpc.nn.baselines.registry import REGISTRY
 from distdnas_hpc.nn.network import Network
 
 
@@ -16,7 +16,7 @@ def build_network(
 
     Parameters
     ----------
-    name : 'distdnas' (M = `config.train.copies` copies of `architecture`) or 'dlrm'.
+    name : 'distdnas' (M = `config.train.copies` copies of `architecture`) or a baseline.
     dense, sparse : columns of each kind in the data.
     architecture : what the search found; only 'distdnas' looks at it.
 
@@ -28,15 +28,15 @@ def build_network(
         if architecture is None:
             raise UserError("The model 'distdnas' needs an architecture; search and aggregate the days first.")
         return Network(architecture, config.model, dense, sparse, copies=config.train.copies)
-    if name == "dlrm":
-        return DLRM(config.model, dense, sparse)
-    raise UserError(f"No model is called '{name}'; known: distdnas, dlrm.")
+    if name in REGISTRY:
+        return REGISTRY[name].build(config.model, dense, sparse)
+    raise UserError(f"No model is called '{name}'; known: distdnas, {', '.join(REGISTRY)}.")
 
 
 def title(name: str, config: Config) -> str:
     """Return the name under which tables and figures show a model."""
     if name == "distdnas":
         return f"DistDNAS (θ={config.search.theta:g}, M={config.train.copies})"
-    if name == "dlrm":
-        return "DLRM"
-    raise UserError(f"No model is called '{name}'; known: distdnas, dlrm.")
+    if name in REGISTRY:
+        return REGISTRY[name].title
+    raise UserError(f"No model is called '{name}'; known: distdnas, {', '.join(REGISTRY)}.")

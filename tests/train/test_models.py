@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from distdnas_hpc.config import Config
+from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.train.models import build_network, title
@@ -25,7 +26,7 @@ def small_config(*, copies: int = 1, theta: float = 0.2) -> Config:
 ARCHITECTURE = Architecture(dense=(("linear",), ("crossnet", "pin")), sparse=(("pma",), ("identity3d",)))
 
 
-@pytest.mark.parametrize("name", ["distdnas", "dlrm"])
+@pytest.mark.parametrize("name", ["distdnas", *BASELINES])
 def test_every_name_builds_a_network_that_gives_a_logit_a_row(name):
     network = build_network(name, small_config(), 2, 3, ARCHITECTURE)
     assert network(torch.randn(5, 2), torch.randn(5, 3, 8)).shape == (5,)
@@ -51,7 +52,7 @@ def test_distdnas_without_an_architecture_is_refused():
 
 
 def test_an_unknown_name_is_told_with_the_known_ones():
-    with pytest.raises(UserError, match="'wide_and_deep'; known: distdnas, dlrm"):
+    with pytest.raises(UserError, match="'wide_and_deep'; known: distdnas, logistic_regression, wide_deep, dlrm"):
         build_network("wide_and_deep", small_config(), 2, 3, None)
-    with pytest.raises(UserError, match="'wide_and_deep'; known: distdnas, dlrm"):
+    with pytest.raises(UserError, match="'wide_and_deep'; known: distdnas, logistic_regression, wide_deep, dlrm"):
         title("wide_and_deep", small_config())
