@@ -41,7 +41,9 @@ def test_there_is_a_model_for_each_theta_and_m_and_one_for_each_baseline():
     )
 
 
-@pytest.mark.parametrize("candidate", candidates(small_config(copies=[1, 2], baselines=BASELINES)), ids=lambda each: each.task)
+@pytest.mark.parametrize(
+    "candidate", candidates(small_config(copies=[1, 2], baselines=BASELINES)), ids=lambda each: each.task
+)
 def test_every_candidate_builds_a_network_that_gives_a_logit_a_row(candidate):
     network = build_network(candidate, small_config(), 2, 3, ARCHITECTURE)
     assert network(torch.randn(5, 2), torch.randn(5, 3, 8)).shape == (5,)
