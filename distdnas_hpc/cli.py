@@ -20,10 +20,12 @@ from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.data.inspect import describe, verify_days
+from distdnas_hpc.data.planted_days import write_planted_days
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
+from distdnas_hpc.report.planted_table import planted_table
 from distdnas_hpc.report.results import read_cost, read_results
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
 from distdnas_hpc.report.weights_table import weights_table
@@ -157,6 +159,26 @@ def data(
         typer.echo(json.dumps(content, indent=2))
     else:
         out.print(data_table(content))
+
+
+@app.command()
+def planted(
+    config_file: ConfigFile,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, an object a day.")] = False,
+) -> None:
+    """Write raw days whose click probabilities are known, to see what a search finds: 'planted' in the config.
+
+    Tells what the best possible model would score on each day, which also stands in DAY.truth.yaml beside it. Days that
+    are there are kept.
+    """
+    config = load_config(config_file)
+    with _ends_told(f"distdnas planted {config_file}"), ForegroundProgress(err, "planted") as progress:
+        truths = write_planted_days(config, progress)
+    if as_json:
+        typer.echo(json.dumps(truths, indent=2))
+        return
+    out.print(planted_table(truths))
+    out.print(f"Days and truths: {config.data.raw_file(1).parent}", soft_wrap=True, highlight=False)
 
 
 @app.command()
