@@ -25,6 +25,7 @@ from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
+from distdnas_hpc.report.models_table import models_table
 from distdnas_hpc.report.planted_table import planted_table
 from distdnas_hpc.report.results import read_cost, read_results
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
@@ -205,6 +206,24 @@ def cost(
         return
     out.print(cost_table(found))
     out.print(f"Figure: {drawn}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def models(
+    config_file: ConfigFile,
+    folder: Run = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Show what every model costs to serve: MACs a row and parameters, beside the paper's Table I.
+
+    The supernet, the discovered network of each θ and M once days are searched, and all published models, trained or
+    not. Nothing is allocated or changed, so it needs neither data nor a GPU. docs/models.md says how they are built.
+    """
+    content = pipeline.models(_with_options(load_config(config_file), None, None, folder))
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        out.print(models_table(content), highlight=False, soft_wrap=False)
 
 
 @app.command()
