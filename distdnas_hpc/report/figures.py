@@ -8,7 +8,6 @@ from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.results import Array, Cost, Found, SearchedDay, TrainedModel
 from distdnas_hpc.report.svg import Plot, binned, drawing, text, thinned
-from distdnas_hpc.report.table import TWO_SIDED_95, significant
 
 WIDTH = 400
 """Pixels of a figure that stands alone in its column."""
@@ -221,48 +220,6 @@ def training_curves(models: Sequence[TrainedModel]) -> Markup:
         text(plot.x(plot.x_range[1] / 2), 266, "step", "tick", "middle"),
         *marks,
         *lines,
-    )
-
-
-def accuracy_against_cost(models: Sequence[TrainedModel]) -> Markup:
-    """Draw AUC against MACs, a point a model with its 95% interval where the standard error is defined."""
-    half = [TWO_SIDED_95 * m.auc_standard_error if np.isfinite(m.auc_standard_error) else 0.0 for m in models]
-    low = min(model.auc - error for model, error in zip(models, half, strict=True))
-    high = max(model.auc + error for model, error in zip(models, half, strict=True))
-    margin = (high - low) * 0.12 or 0.01
-    widest = max(model.macs for model in models) / 1e6 * 1.15 or 1.0
-    plot = Plot(52, 24, WIDTH - 60, 210, (0, widest), (low - margin, high + margin))
-    points: list[Markup] = []
-    said = []
-    label_y = 0.0
-    for k in sorted(range(len(models)), key=lambda k: -models[k].auc):  # from the top, so that labels can give way
-        model, error = models[k], half[k]
-        x, y = plot.x(model.macs / 1e6), plot.y(model.auc)
-        top, bottom = plot.y(model.auc + error), plot.y(model.auc - error)
-        strokes = ((0, top, bottom), (4, top, top), (4, bottom, bottom)) if error else ()
-        right = x > plot.left + plot.width * 0.6
-        label_y = max(y + 4, label_y + 14)
-        interval = f" ± {significant(error)}" if error else ""
-        said.append(f"{model.title}: {model.auc:.4f}{interval} at {model.macs / 1e6:,.3f} M MACs")
-        points.append(
-            tag(
-                "g",
-                tag("title", said[-1]),
-                *(tag("line", x1=x - a, x2=x + a, y1=v, y2=w, class_="interval") for a, v, w in strokes),
-                tag("circle", cx=x, cy=y, r=4.5, class_=f"point model{k + 1}"),
-                text(x + (-9 if right else 9), label_y, model.title, "label", "end" if right else "start"),
-            )
-        )
-    return drawing(
-        "accuracy-cost",
-        "AUC against MACs of the models, with 95% intervals",
-        f"{'; '.join(said)}.",
-        WIDTH,
-        270,
-        text(0, 11, f"AUC on day {models[0].test_day}, ±1.96 SE", "heading"),
-        plot.axes(y_format=".4g"),
-        text(plot.x(widest / 2), 266, "MACs, M a sample", "tick", "middle"),
-        *points,
     )
 
 

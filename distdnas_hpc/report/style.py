@@ -87,7 +87,12 @@ svg .day { stroke: var(--dense); opacity: .75; }
 svg .threshold { stroke: currentColor; stroke-dasharray: 5 4; opacity: .6; }
 svg .model1 { stroke: var(--c3); } svg .model2 { stroke: var(--c2); stroke-dasharray: 6 2.5; }
 svg .model3 { stroke: var(--c4); } svg .model4 { stroke: var(--c5); } svg .model5 { stroke: var(--c1); }
-svg .point { stroke-width: 2.5; stroke-dasharray: none; fill: var(--paper); }
+svg .point { stroke-width: 2.5; fill: var(--paper); }
+svg .point.found { stroke: var(--c3); fill: var(--c3); } svg .point.baseline { stroke: var(--c2); }
+svg .point.paper { stroke: var(--muted); stroke-width: 1.5; }
+svg .frontier { stroke: var(--c3); opacity: .45; stroke-width: 1.3; } svg .leader { stroke: var(--muted); opacity: .6; }
+svg .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; }
+svg .lollipop { stroke: var(--rule); stroke-width: 2; }
 svg .interval { stroke: var(--muted); stroke-width: 1.3; }
 svg .cell.dense, svg .bar.dense { fill: var(--dense); } svg .cell.sparse, svg .bar.sparse { fill: var(--sparse); }
 svg rect.kept { fill: none; stroke-width: 2; }
