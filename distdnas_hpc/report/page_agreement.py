@@ -1,7 +1,7 @@
 """The report's section on whether the days agree."""
 
 from distdnas_hpc.report.agreement import Agreement, DayAgreement
-from distdnas_hpc.report.elements import absent, figure
+from distdnas_hpc.report.elements import absent, figure, table
 from distdnas_hpc.report.headline import days_in_words
 from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.svg import Plot, drawing, text
@@ -22,6 +22,13 @@ def agreement_section(told: Agreement | None) -> Markup:
             "of a block, averaged over blocks and sides: 1 where a day ranks the modules like the mean. Filled: the "
             "days without which another set of modules would be kept.",
         ),
+        tag(
+            "details",
+            tag("summary", "What would be kept without a day"),
+            table(
+                ("Day", "Added and dropped without it"), [(str(day.day), without(day)) for day in told.days], "stack"
+            ),
+        ),
     )
 
 
@@ -35,18 +42,18 @@ def in_words(told: Agreement) -> str:
     )
     if not decisive:
         return f"{first} Leaving out any single day keeps the same modules at θ={told.theta:g}."
-    listed = "; ".join(f"without day {day.day}, {change(day)}" for day in decisive[:4])
-    rest = f"; and so on for {days_in_words([day.day for day in decisive[4:]])}" if len(decisive) > 4 else ""
+    most = max(decisive, key=lambda day: len(day.added) + len(day.dropped))
+    changed = len(most.added) + len(most.dropped)
     return (
-        f"{first} On {told.stability:.0%} of the modules, keeping or not does not hang on any single day at "
-        f"θ={told.theta:g}: {listed}{rest}."
+        f"{first} For {told.stability:.0%} of the modules, being kept at θ={told.theta:g} or not hangs on no single "
+        f"day; leaving out {days_in_words([day.day for day in decisive])} would change the kept set, "
+        f"day {most.day} most ({changed} {'module' if changed == 1 else 'modules'})."
     )
 
 
-def change(day: DayAgreement) -> str:
-    """Say what the other days alone would add and drop."""
-    parts = [f"{word} {', '.join(names)}" for word, names in (("adds", day.added), ("drops", day.dropped)) if names]
-    return " and ".join(parts) or "the same"
+def without(day: DayAgreement) -> str:
+    """Write what the other days alone would add and drop."""
+    return ", ".join([*(f"+ {name}" for name in day.added), *(f"− {name}" for name in day.dropped)]) or "the same set"
 
 
 def rank_correlations(told: Agreement) -> Markup:
@@ -63,7 +70,7 @@ def rank_correlations(told: Agreement) -> Markup:
             continue
         x = plot.x(day.rank_correlation)
         decisive = bool(day.added or day.dropped)
-        tooltip = f"day {day.day}: ρ {day.rank_correlation:.3f}; without it: {change(day)}"
+        tooltip = f"day {day.day}: ρ {day.rank_correlation:.3f}; without it: {without(day)}"
         parts.append(tag("line", x1=plot.x(0), x2=x, y1=y, y2=y, class_="lollipop"))
         dot = tag("circle", tag("title", tooltip), cx=x, cy=y, r=4.5, class_=f"point {'found' if decisive else 'day'}")
         parts.append(dot)

@@ -17,8 +17,11 @@ Metric = Literal["auc", "ne"]
 HIGHER_IS_BETTER = {"auc": True, "ne": False}
 NAMES = {"auc": "AUC", "ne": "NE"}
 WIDTH, HEIGHT = 400, 286
-LINE = 13.0
-"""Pixels from one label to the next below it."""
+LINE, CHARACTER = 13.0, 6.4
+"""Pixels from one label to the next below it, and of a label's character: about, as fonts differ."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 
 @dataclass(frozen=True)
@@ -111,17 +114,33 @@ def _mark(plot: Plot, point: Point, words: str) -> list[Markup]:
 
 
 def _labels(plot: Plot, points: Sequence[Point]) -> list[Markup]:
-    """Write every title beside its point, towards the middle of the plot; where they'd collide, one gives way down."""
-    labels: list[Markup] = []
-    for to_the_left in (False, True):
-        side = [p for p in points if (p.macs > plot.x_range[1] * 0.55) == to_the_left]
-        lowest = -math.inf
-        for point in sorted(side, key=lambda p: plot.y(p.value)):
-            x, y = plot.x(point.macs), plot.y(point.value)
-            at = max(y + 4, lowest + LINE)
-            lowest = at
-            gap = -10 if to_the_left else 10
-            if at > y + LINE:  # too far to be taken for its point's
-                labels.append(tag("line", x1=x + gap / 2, y1=y, x2=x + gap - gap / 5, y2=at - 4, class_="leader"))
-            labels.append(text(x + gap, at, point.title, "label halo", "end" if to_the_left else "start"))
+    """Write every title beside its point, where it meets no other title and no point, if there is such a place."""
+    taken = [_around(plot.x(p.macs), plot.y(p.value)) for p in points]
+    labels = []
+    for point in sorted(points, key=lambda p: plot.y(p.value)):
+        x, y = plot.x(point.macs), plot.y(point.value)
+        width = CHARACTER * len(point.title)
+        places = [
+            (left, y + shift)
+            for shift in (4, -7, 15, 26, -18, 37, -29, 48)
+            for left in (x + 9, x - 9 - width)
+            if left >= plot.left and left + width <= WIDTH and y + shift <= plot.top + plot.height - 3
+        ]
+        boxes = {place: (place[0], place[1] - 9, place[0] + width, place[1] + 3) for place in places}
+        free = [place for place, box in boxes.items() if not any(_meet(box, other) for other in taken)]
+        at = next(iter(free or places), (x + 9, y + 4))
+        taken.append((at[0], at[1] - 9, at[0] + width, at[1] + 3))
+        anchor = "start" if at[0] > x else "end"
+        near = at[0] if at[0] > x else at[0] + width
+        if abs(at[1] - 4 - y) > LINE:  # too far to be taken for its point's without a line
+            labels.append(tag("line", x1=x, y1=y, x2=near, y2=at[1] - 4, class_="leader"))
+        labels.append(text(near, at[1], point.title, "label title", anchor))
     return labels
+
+
+def _around(x: float, y: float) -> Box:
+    return x - 6, y - 6, x + 6, y + 6
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -91,7 +91,6 @@ svg .point { stroke-width: 2.5; fill: var(--paper); }
 svg .point.found { stroke: var(--c3); fill: var(--c3); } svg .point.baseline { stroke: var(--c2); }
 svg .point.paper { stroke: var(--muted); stroke-width: 1.5; }
 svg .frontier { stroke: var(--c3); opacity: .45; stroke-width: 1.3; } svg .leader { stroke: var(--muted); opacity: .6; }
-svg .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; }
 svg .lollipop { stroke: var(--rule); stroke-width: 2; }
 svg .interval { stroke: var(--muted); stroke-width: 1.3; }
 svg .cell.dense, svg .bar.dense { fill: var(--dense); } svg .cell.sparse, svg .bar.sparse { fill: var(--sparse); }
@@ -118,7 +117,7 @@ _SIZES = """#timeline { max-width: none; }
 }
 @media (min-width: 48rem) {
   .small { grid-template-columns: repeat(auto-fill, minmax(14.5rem, 1fr)); }
-  .stack tbody > tr > * { white-space: nowrap; }
+  .stack tbody > tr > :not(:only-child, :nth-child(2):last-child) { white-space: nowrap; }
 }
 @media (max-width: 44rem) {
   h1 { font-size: 1.625rem; }
