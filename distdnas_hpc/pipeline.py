@@ -15,8 +15,9 @@ from distdnas_hpc.cluster.execute import execute
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config
-from distdnas_hpc.errors import UserError
+from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.storage import read_yaml, write_yaml
+from distdnas_hpc.train.candidates import architecture_file, candidates
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +47,7 @@ def cost_model(config: Config) -> list[Stage]:
 def stages(config: Config) -> list[Stage]:
     """Return the stages of an experiment, in order."""
     searched = tuple(day_name(day) for day in config.search.days)
-    models = ("distdnas", *config.train.baselines)
+    models = tuple(candidate.task for candidate in candidates(config))
     return [
         *preparation(config),
         *cost_model(config),
@@ -137,22 +138,23 @@ def _search(work: Work) -> dict[str, Any]:
 
 
 def _aggregate(work: Work) -> dict[str, Any]:
-    """Average the finished days and keep what passes θ."""
+    """Average the finished days and keep what passes each θ."""
     from distdnas_hpc.search.aggregate import aggregate, discretize
 
     settings = work.run.config.search
     done = [day for day in settings.days if work.run.is_done("search", day_name(day))]
     files = {day: work.run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
     mean = aggregate(files, settings.min_days or len(settings.days))
-    architecture = discretize(mean.alpha, mean.beta, settings.theta)
     write_yaml(work.folder / "aggregate.yaml", mean.to_dict())
-    write_yaml(work.folder / "architecture.yaml", {"theta": settings.theta, **architecture.to_dict()})
-    log.info("mean of days %s, θ = %g: %s", list(mean.days), settings.theta, architecture.to_dict())
+    for theta in settings.theta:
+        architecture = discretize(mean.alpha, mean.beta, theta)
+        write_yaml(work.folder / architecture_file(theta), {"theta": theta, **architecture.to_dict()})
+        log.info("mean of days %s, θ = %g: %s", list(mean.days), theta, architecture.to_dict())
     return {"days": list(mean.days)}
 
 
 def _train(work: Work) -> dict[str, Any]:
-    """Train one model from scratch, and test it."""
+    """Train one model from scratch, and test it; a loss that diverges is a result too, so that the others have one."""
     import torch
 
     from distdnas_hpc.data.manifest import Manifest
@@ -165,22 +167,32 @@ def _train(work: Work) -> dict[str, Any]:
     device = _device(config)
     manifest = Manifest.load(prepared_folder(work.run), config.data)
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
-    found = read_yaml(work.run.task_folder("aggregate", WHOLE) / "architecture.yaml")
-    architecture = Architecture.from_dict(found)
+    candidate = next(each for each in candidates(config) if each.task == work.task)
+    architecture = None
+    if candidate.theta is not None:
+        path = work.run.task_folder("aggregate", WHOLE) / architecture_file(candidate.theta)
+        architecture = Architecture.from_dict(read_yaml(path))
 
     def build() -> torch.nn.Module:
-        return build_network(work.task, config, dense, sparse, architecture)
+        return build_network(candidate, config, dense, sparse, architecture)
 
     cost = network_cost(build, dense, sparse, config.model.dim_s)
     seed = config.seed_of("train", work.task)
-    result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
-    return {
-        "title": title(work.task, config),
+    told = {
+        "title": title(candidate),
+        "model": candidate.model,
+        "theta": candidate.theta,
+        "copies": candidate.copies,
         "macs": cost.macs,
         "interaction_parameters": cost.parameters,
         "embedding_parameters": sum(manifest.table_sizes) * config.model.dim_s,
-        **result,
     }
+    try:
+        result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
+    except DivergedError as error:
+        log.warning("%s", error)
+        return {**told, "state": "diverged", "reason": str(error)}
+    return {**told, "state": "done", **result}
 
 
 def _report(work: Work) -> dict[str, Any]:

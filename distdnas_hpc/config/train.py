@@ -1,10 +1,10 @@
 """Final training and test."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from distdnas_hpc.config.section import Days, Section
+from distdnas_hpc.config.section import Days, OneOrMore, Section
 
 
 class Train(Section):
@@ -14,7 +14,9 @@ class Train(Section):
     test_day: int = Field(ge=1)
     batch_size: int = Field(8192, ge=1)
     warmup_days: int = Field(2, ge=0, description="linear warm-up of every learning rate over the first days")
-    copies: int = Field(1, ge=1, description="M, copies of the discovered network side by side")
+    copies: OneOrMore[Annotated[int, Field(ge=1)]] = Field(
+        (1,), description="M, copies of the discovered network side by side; several: a model for each θ and M"
+    )
     baselines: tuple[Literal["dlrm"], ...] = Field(("dlrm",), description="published models trained beside it")
 
     @model_validator(mode="after")

@@ -118,7 +118,8 @@ def _architecture(results: Results) -> Markup:
     if found is None:
         return absent("No architecture: the days’ weights were not aggregated in this run.")
     copies = results.config.train.copies
-    stacked = f" Final training stacks M = {copies} independent copies of it side by side." if copies > 1 else ""
+    many = " or ".join(map(str, copies))
+    stacked = f" Final training stacks M = {many} independent copies of it side by side." if max(copies) > 1 else ""
     return figure(
         architecture_diagram(found),
         f"Modules whose mean weight reaches θ={found.theta:g}; the best one where none does. "
@@ -199,7 +200,7 @@ def _search(results: Results) -> Markup:
         ("alpha", "α, weights of the dense modules", DENSE_MODULES),
         ("beta", "β, weights of the sparse modules", SPARSE_MODULES),
     )
-    theta = results.config.search.theta
+    theta = results.config.search.theta[0]
     return join(
         note,
         table(("Day", "Rows", "Task time", "Expected MACs (M)"), rows, "narrow"),

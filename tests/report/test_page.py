@@ -151,7 +151,7 @@ def test_a_run_that_has_just_begun_has_a_page_too(run):
     page = page_of(run)
     assert "no architecture yet" in page.words
     assert "Not searched: days 1–4." in page.sections["search"]
-    assert "Not trained: distdnas, dlrm." in page.sections["comparison"]
+    assert "Not trained: distdnas_t0.2_m1, dlrm." in page.sections["comparison"]
     assert page.drawings == {}
 
 
