@@ -163,6 +163,17 @@ def weight_trajectories(side: str, block: int, days: Sequence[SearchedDay], thet
     )
 
 
+def module_legend(side: str) -> Markup:
+    """Draw which colour is which module of a side in the drawings of `weight_trajectories`."""
+    symbol, modules = ("α", DENSE_MODULES) if side == "alpha" else ("β", SPARSE_MODULES)
+    parts: list[Markup] = [text(0, 11, symbol, "heading")]
+    for j, name in enumerate(modules):
+        x = 24.0 + 110 * j
+        parts.append(tag("line", x1=x, x2=x + 18, y1=7, y2=7, class_=f"line m{j + 1}", stroke_width=3))
+        parts.append(text(x + 24, 11, name, "label"))
+    return drawing(f"legend-{side}", f"Colours of {symbol}", ", ".join(modules), 24 + 110 * len(modules), 16, *parts)
+
+
 def expected_macs(days: Sequence[SearchedDay]) -> Markup:
     """Draw the MACs that the architecture weights stand for on average over the steps, a line a day."""
     low = min(float(day.expected_macs.min()) for day in days) / 1e6

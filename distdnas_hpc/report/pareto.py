@@ -42,7 +42,7 @@ def points_of(results: Results, metric: Metric) -> list[Point]:
         value = getattr(model, metric)
         error = getattr(model, f"{metric}_standard_error", math.nan)
         half = TWO_SIDED_95 * error if math.isfinite(error) else 0.0
-        kind: Literal["found", "baseline"] = "found" if model.name.startswith("distdnas") else "baseline"
+        kind: Literal["found", "baseline"] = "found" if model.theta is not None else "baseline"
         if math.isfinite(value):
             points.append(Point(model.title, model.macs / 1e6, value, half, kind))
     return points
