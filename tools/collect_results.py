@@ -1,4 +1,4 @@
-"""Gather the trained models of many runs into one table, a row a run and model: CSV or Parquet, or JSON on the terminal.
+"""Gather the trained models of many runs into one table, a row a run and model: CSV, Parquet, or JSON on the terminal.
 
     python tools/collect_results.py runs/* --out results.csv
     python tools/collect_results.py runs/quickstart --json

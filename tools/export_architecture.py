@@ -1,8 +1,7 @@
-"""Write the architecture that a run's mean weights keep at a threshold, without a new search: YAML or JSON, with where it
-comes from.
+"""Write the architecture that a run's mean weights keep at a threshold, without a new search, as YAML or JSON.
 
-    python tools/export_architecture.py runs/quickstart --theta 0.25
-    python tools/export_architecture.py runs/quickstart --out network.yaml
+python tools/export_architecture.py runs/quickstart --theta 0.25
+python tools/export_architecture.py runs/quickstart --out network.yaml
 """
 
 from argparse import Namespace

@@ -1,7 +1,7 @@
 """What the tools share: they run from a checkout, nothing installed, and end like the `distdnas` command.
 
-They need numpy, pyarrow, h5py, hdf5plugin, PyYAML, pydantic and rich, and CairoSVG for figures as PNG or PDF; not torch,
-which takes gigabytes where nothing is trained. Import this module first: it finds the package beside it.
+They need numpy, pyarrow, h5py, hdf5plugin, PyYAML, pydantic and rich, and CairoSVG for figures as PNG or PDF; not
+torch, which takes gigabytes where nothing is trained. Import this module first: it finds the package beside it.
 """
 
 import json
@@ -64,7 +64,7 @@ def tell_json(content: Any) -> None:
 
 
 def main(parser: ArgumentParser, work: Callable[[Namespace], None]) -> None:
-    """Do the work; it ends with 0 (fine), 1 (failed or stopped) or 2 (wrong use or faulty input, told in a sentence)."""
+    """Do the work; it ends with 0 (fine), 1 (failed or stopped) or 2 (wrong use or faulty input, in a sentence)."""
     arguments = parser.parse_args()
     try:
         work(arguments)

@@ -54,7 +54,7 @@ def scaling(measured: Sequence[Throughput]) -> Markup:
         WIDTH,
         HEIGHT,
         text(0, 11, "search, rows a second", "heading"),
-        plot.axes(y_format=",g", x_count=min(most, 8)),
+        plot.axes(y_format=",g", x_count=max(2, min(most, 8))),
         text(plot.left + plot.width / 2, HEIGHT - 4, "day tasks at a time", "tick", "middle"),
         plot.line((0, most), (0, one * most), "threshold", "in proportion"),
         *marks,
