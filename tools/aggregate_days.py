@@ -1,5 +1,7 @@
-"""Show how far the searched days of a run agree: mean α and β ± spread between days, which days differ from the mean
-(Spearman's rank correlation of each day with it), and what the kept set of modules owes to a single day.
+"""Show how far the searched days of a run agree, and what the kept modules owe to a single day.
+
+Tells mean α and β ± spread between days, which days differ from the mean (Spearman's rank correlation of each day with
+it), and the modules that would be kept without a day. For example:
 
     python tools/aggregate_days.py runs/quickstart
     python tools/aggregate_days.py runs/quickstart --theta 0.25 --json

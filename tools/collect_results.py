@@ -1,5 +1,7 @@
 """Gather the trained models of many runs into one table, a row a run and model: CSV, Parquet, or JSON on the terminal.
 
+For example:
+
     python tools/collect_results.py runs/* --out results.csv
     python tools/collect_results.py runs/quickstart --json
 

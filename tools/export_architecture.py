@@ -1,7 +1,9 @@
 """Write the architecture that a run's mean weights keep at a threshold, without a new search, as YAML or JSON.
 
-python tools/export_architecture.py runs/quickstart --theta 0.25
-python tools/export_architecture.py runs/quickstart --out network.yaml
+For example:
+
+    python tools/export_architecture.py runs/quickstart --theta 0.25
+    python tools/export_architecture.py runs/quickstart --out network.yaml
 """
 
 from argparse import Namespace

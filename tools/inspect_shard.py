@@ -1,5 +1,7 @@
-"""Show what an HDF5 shard of prepared data holds: rows, clicks, and of each column its missing values, range, and the
-values that are new in this shard.
+"""Show what an HDF5 shard of prepared data holds.
+
+Tells its rows and clicks, and of each column its missing values, range, and values that are new in this shard. For
+example:
 
     python tools/inspect_shard.py runs/quickstart/prepared/day_01/shard_0000.h5
     python tools/inspect_shard.py runs/quickstart/prepared/day_01/shard_0000.h5 --json

@@ -1,5 +1,6 @@
-"""Draw the mean architecture weights of runs as heat maps, one run below the other (the paper's Figure 6 compares
-distributed DNAS, γ = 0, with DistDNAS), or the kept network of one run as a diagram.
+"""Draw the mean architecture weights of runs as heat maps, or their kept networks as diagrams.
+
+Runs are drawn below each other: the paper's Figure 6 compares distributed DNAS (γ = 0) with DistDNAS. For example:
 
     python tools/plot_architecture.py runs/quickstart
     python tools/plot_architecture.py runs/distributed runs/distdnas --out figure6.pdf

@@ -1,7 +1,9 @@
 """Draw what each interaction module costs to serve, in block 1 and in the later blocks: the paper's Figure 5.
 
-python tools/plot_cost_importance.py runs/quickstart --out cost.svg
-python tools/plot_cost_importance.py runs/quickstart --json
+For example:
+
+    python tools/plot_cost_importance.py runs/quickstart --out cost.svg
+    python tools/plot_cost_importance.py runs/quickstart --json
 """
 
 from argparse import Namespace

@@ -1,7 +1,9 @@
 """Draw AUC or NE of the trained models of runs against their MACs, with the Pareto frontier: the paper's Figure 1.
 
-python tools/plot_pareto.py runs/quickstart
-python tools/plot_pareto.py runs/criteo_terabyte --metric ne --paper --out pareto.pdf
+For example:
+
+    python tools/plot_pareto.py runs/quickstart
+    python tools/plot_pareto.py runs/criteo_terabyte --metric ne --paper --out pareto.pdf
 """
 
 from argparse import Namespace

@@ -1,5 +1,6 @@
-"""Draw rows a second of the whole search against how many day tasks ran at a time, over runs that had different numbers
-of devices: the paper's Figure 4, its DistDNAS line.
+"""Draw rows a second of the whole search against how many day tasks ran at a time: the paper's Figure 4.
+
+Give runs that had different numbers of devices; it is the DistDNAS line of the figure. For example:
 
     python tools/plot_scaling.py runs/one_gpu runs/two_gpus runs/eight_gpus --out scaling.pdf
     python tools/plot_scaling.py runs/quickstart --json

@@ -1,7 +1,9 @@
 """Draw how α and β of each block went over the steps of the search, a line a module and day.
 
-python tools/plot_trajectory.py runs/quickstart
-python tools/plot_trajectory.py runs/quickstart --day 1 --day 3 --out days.svg
+For example:
+
+    python tools/plot_trajectory.py runs/quickstart
+    python tools/plot_trajectory.py runs/quickstart --day 1 --day 3 --out days.svg
 """
 
 from argparse import Namespace

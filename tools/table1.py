@@ -1,8 +1,10 @@
 """Show the trained models of runs like the paper's Table I: cost, NE, NE relative to DLRM, AUC, LogLoss.
 
-python tools/table1.py runs/quickstart
-python tools/table1.py runs/criteo_terabyte --paper      the paper's numbers below
-python tools/table1.py runs/quickstart --markdown        or --json
+For example:
+
+    python tools/table1.py runs/quickstart
+    python tools/table1.py runs/criteo_terabyte --paper      the paper's numbers below
+    python tools/table1.py runs/quickstart --markdown        or --json
 """
 
 from argparse import Namespace
