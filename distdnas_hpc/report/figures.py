@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
+from distdnas_hpc.report.elements import COLOURS
 from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.results import Array, Cost, Found, SearchedDay, TrainedModel
 from distdnas_hpc.report.svg import Plot, binned, drawing, text, thinned
@@ -218,7 +219,10 @@ def training_curves(models: Sequence[TrainedModel]) -> Markup:
             marks.append(tag("line", x1=x, x2=x, y1=plot.top, y2=plot.top + plot.height, class_="rule dashed"))
         if len(starts) <= 12 or int(day) % 4 == 0:
             marks.append(text(plot.x((start + end) / 2), plot.top - 5, f"day {day:.0f}", "tick", "middle"))
-    lines = [plot.line(steps, series, f"model{k}", title) for k, title, steps, series in drawn]
+    lines = [
+        plot.line(steps, series, f"model{k}" if k <= COLOURS else "others", title)
+        for k, title, steps, series in reversed(drawn)  # so that the first lies on top
+    ]
     said = "; ".join(f"{title} from {series[0]:.3f} to {series[-1]:.3f}" for _, title, _, series in drawn)
     return drawing(
         "training-loss",

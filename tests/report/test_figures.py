@@ -9,6 +9,7 @@ import pytest
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report import figures
 from distdnas_hpc.report.diagram import architecture_diagram
+from distdnas_hpc.report.elements import legend
 from distdnas_hpc.report.results import read_results
 from distdnas_hpc.report.svg import standalone
 from tests.report.pages import described, having, texts
@@ -114,7 +115,14 @@ def test_training_curves_mark_the_days(results):
     image = ET.fromstring(figures.training_curves(results.models))
     assert [text for text in texts(image) if text.startswith("day")] == [f"day {day}" for day in range(1, 6)]
     assert len(having(image, "rule", "dashed")) == 4
-    assert [line.findtext("title") for line in having(image, "line")] == ["DistDNAS (θ=0.2, M=1)", "DLRM"]
+    assert [line.findtext("title") for line in having(image, "line")] == ["DLRM", "DistDNAS (θ=0.2, M=1)"]
+
+
+def test_more_models_than_colours_share_one(results):
+    models = [dataclasses.replace(results.models[0], title=f"model {k}") for k in range(1, 9)]
+    image = ET.fromstring(figures.training_curves(models))
+    assert [line.findtext("title") for line in having(image, "line", "others")] == ["model 8", "model 7", "model 6"]
+    assert "3 others" in legend([model.title for model in models], "model")
 
 
 def test_the_diagram_shows_the_kept_modules_in_order(results):
