@@ -8,6 +8,7 @@ from rich.console import Console, Group, RenderableType
 from distdnas_hpc import pipeline
 from distdnas_hpc.cluster import local, slurm, submission
 from distdnas_hpc.cluster.display import draw, progress_shown
+from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.resubmit import Resubmission, Wishes, resubmit
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
@@ -72,7 +73,7 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
         console.print(f"Submitted {jobs} tasks to Slurm. Look with: distdnas status {run.path}", highlight=False)
         if detach:
             return run
-        with progress_shown(run, stages, console, lambda: slurm.alive_jobs(run), SLURM_INTERVAL):
+        with progress_shown(run, stages, console, lambda: queue(run), SLURM_INTERVAL):
             slurm.wait(run)
     else:
         with progress_shown(run, stages, console, lambda: None, interval=0.5):
@@ -81,7 +82,7 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
             else:
                 local.run_inline(run, stages)
     if not all(stage.finished(run) for stage in stages):
-        statuses = run_status(run, stages, slurm.alive_jobs(run))
+        statuses = run_status(run, stages, queue(run))
         raise UnfinishedError([told for told in statuses if told.state in WENT_WRONG])
     if whole and pipeline.outdated(run):
         return launch(config, choose, console, detach=detach)
@@ -176,8 +177,8 @@ def _picture_of_a_search(statuses: Sequence[TaskStatus]) -> RenderableType:
 
 def _refuse_if_busy(run: RunFolder, stages: Sequence[Stage]) -> None:
     """Refuse to work on stages that are at work, before anything of the run is changed."""
-    statuses = run_status(run, stages, slurm.alive_jobs(run))
-    busy = [told for told in statuses if told.state == "running" or (told.state == "pending" and told.attempt)]
+    statuses = run_status(run, stages, queue(run))
+    busy = [told for told in statuses if told.in_hand]
     if busy:
         names = ", ".join(f"{told.stage}/{told.task}" for told in busy[:3]) + (", …" if len(busy) > 3 else "")
         raise UserError(

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distdnas_hpc.cluster.claim import only_submitter
-from distdnas_hpc.cluster.ended_jobs import ended_states
+from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.requeue import NEAR_TIME_LIMIT
 from distdnas_hpc.cluster.run_folder import RunFolder
-from distdnas_hpc.cluster.slurm import alive_jobs, scancel
+from distdnas_hpc.cluster.slurm import scancel
 from distdnas_hpc.cluster.stages import Stage, in_order
 from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status, submitted_jobs
 from distdnas_hpc.cluster.submission import Request, TaskFunction, claimed_jobs, plan, submit_arrays
@@ -96,11 +96,7 @@ class _View:
         self.status: dict[Task, TaskStatus] = {
             (told.stage, told.task): told for told in run_status(run, stages, alive) if told.state != "done"
         }
-        self.at_work = [
-            task
-            for task, told in self.status.items()
-            if told.state == "running" or (told.state == "pending" and told.attempt)
-        ]
+        self.at_work = [task for task, told in self.status.items() if told.in_hand]
         self.idle = [task for task in self.status if task not in set(self.at_work)]
         recorded = submitted_jobs(run)
         self.jobs: dict[str, list[str]] = {}
@@ -159,7 +155,7 @@ def resubmit(
         queued = sorted(job for name in later for job in view.jobs.get(name, ()))
         if queued:
             scancel(run, queued, "--state=PENDING")
-            view = _View(run, stages, alive_jobs(run) or set())
+            view = _View(run, stages, set(queue(run) or ()))
             chosen = view.chosen(stages, wishes)
         slurm = run.config.cluster.slurm
         usual = Request(slurm.mem_gb, slurm.time_minutes)
@@ -180,21 +176,20 @@ def _requests(run: RunFolder, statuses: Iterable[TaskStatus], wishes: Wishes) ->
     """Return what each task that went wrong is to ask for; those that want more than the limits are refused."""
     slurm = run.config.cluster.slurm
     before = _earlier_requests(run)
-    wrong = [told for told in statuses if told.state in WENT_WRONG]
-    ends = ended_states([told.job for told in wrong if told.job])
     requests, refused = {}, []
-    for told in wrong:
+    for told in statuses:
+        if told.state not in WENT_WRONG:
+            continue
         had = before.get(told.job or "", Request(slurm.mem_gb, slurm.time_minutes))
-        end = ends.get(told.job or "")
         mem_gb, minutes = wishes.mem_gb or had.mem_gb, wishes.minutes or had.minutes
-        if end == "OUT_OF_MEMORY" and wishes.mem_gb is None:
+        if told.state == "out of memory" and wishes.mem_gb is None:
             if had.mem_gb is None:
                 refused.append(f"{told.stage}/{told.task} ran out of the cluster's default memory (give --mem-gb)")
             elif had.mem_gb >= (slurm.mem_limit or 0):
                 refused.append(f"{told.stage}/{told.task} ran out of {had.mem_gb:g} GB of memory (give more: --mem-gb)")
             else:
                 mem_gb = min(GROWTH * had.mem_gb, slurm.mem_limit or 0)
-        if (end == "TIMEOUT" or NEAR_TIME_LIMIT in told.reason) and wishes.minutes is None:
+        if (told.state == "timed out" or NEAR_TIME_LIMIT in told.reason) and wishes.minutes is None:
             if had.minutes >= slurm.time_limit:
                 refused.append(f"{told.stage}/{told.task} ran out of its {had.minutes} minutes (give more: --time)")
             else:

@@ -6,24 +6,12 @@ import subprocess
 import time
 from collections.abc import Collection, Sequence
 
+from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.status import submitted_jobs
 from distdnas_hpc.errors import UserError
 
 log = logging.getLogger(__name__)
-
-
-def alive_jobs(run: RunFolder) -> set[str] | None:
-    """Return the ids ('123', or '123_4' in an array) of this run's pending and running jobs, ending ones included.
-
-    None when Slurm can't be asked: there is no squeue, or it does not answer.
-    """
-    jobs = set(submitted_jobs(run).values())
-    if not jobs:
-        return set()
-    arrays = sorted({job.partition("_")[0] for job in jobs}, key=int)
-    lines = _squeue("--format=%i", f"--jobs={','.join(arrays)}")
-    return None if lines is None else jobs & set(lines)
 
 
 def unrecorded_jobs(run: RunFolder) -> set[str] | None:
@@ -32,17 +20,20 @@ def unrecorded_jobs(run: RunFolder) -> set[str] | None:
     They are of a command that was killed between sbatch and the ledger, or of the scripts in slurm/. None when Slurm
     can't be asked.
     """
-    lines = _squeue("--format=%i|%Z", f"--user={os.getuid()}")
-    if lines is None:
+    command = ["squeue", "--noheader", "--array", "--format=%i|%Z", f"--user={os.getuid()}"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        log.debug("squeue does not answer: %s", error)
         return None
     here = os.path.realpath(run.path)
-    told = (line.partition("|") for line in lines)
-    return {job for job, _, folder in told if os.path.realpath(folder) == here} - set(submitted_jobs(run).values())
+    lines = (line.partition("|") for line in told.splitlines())
+    return {job for job, _, folder in lines if os.path.realpath(folder) == here} - set(submitted_jobs(run).values())
 
 
 def wait(run: RunFolder, interval: float = 5.0) -> None:
     """Return when no job of the run is pending or running, looking every `interval` seconds."""
-    while alive_jobs(run) != set():  # None: Slurm's controller may be restarting
+    while queue(run) != {}:  # None: Slurm's controller may be restarting
         time.sleep(interval)
 
 
@@ -53,13 +44,13 @@ def all_jobs(run: RunFolder, undone: str) -> tuple[set[str], set[str]]:
     ------
     UserError : Slurm can't be asked; the sentence says that `undone`.
     """
-    recorded, unrecorded = alive_jobs(run), unrecorded_jobs(run)
+    recorded, unrecorded = queue(run), unrecorded_jobs(run)
     if recorded is None or unrecorded is None:
         raise UserError(
             f"squeue does not answer, so nobody knows whether jobs of {run.path} still run; {undone}. "
             "Try again when 'squeue' works."
         )
-    return recorded, unrecorded
+    return set(recorded), unrecorded
 
 
 def cancel(run: RunFolder) -> int:
@@ -92,16 +83,3 @@ def few(jobs: Collection[str]) -> str:
     """Write some of the ids, and whether there are more."""
     shown = sorted(jobs)[:4]
     return ", ".join(shown) + (", …" if len(jobs) > len(shown) else "")
-
-
-def _squeue(*options: str) -> list[str] | None:
-    """Return the lines that squeue prints, one for each job or element of an array; None where it does not answer."""
-    try:
-        told = subprocess.run(["squeue", "--noheader", "--array", *options], capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        log.debug("squeue does not answer: %s", error)
-        return None
-    if told.returncode != 0 and "Invalid job id" not in told.stderr:  # an id that Slurm has forgotten is an answer
-        log.debug("squeue does not answer: %s", told.stderr.strip())
-        return None
-    return [line.strip() for line in told.stdout.splitlines()]

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from distdnas_hpc.cluster.slurm import alive_jobs, cancel, wait
+from distdnas_hpc.cluster.queue import queue
+from distdnas_hpc.cluster.slurm import cancel, wait
 from distdnas_hpc.cluster.status import TaskStatus, run_status
 from distdnas_hpc.cluster.submission import submit
 from distdnas_hpc.errors import UserError
@@ -22,7 +23,7 @@ GPU = {"cluster": {"slurm": {"gres": "gpu:a5000:1"}}}
 
 
 def look(run) -> dict[str, TaskStatus]:
-    return {f"{told.stage}/{told.task}": told for told in run_status(run, stages_of(run), alive_jobs(run))}
+    return {f"{told.stage}/{told.task}": told for told in run_status(run, stages_of(run), queue(run))}
 
 
 def states(run) -> dict[str, str]:
@@ -141,7 +142,7 @@ def test_cancelling_interrupts_what_runs_and_the_run_goes_on_later(slurm, tmp_pa
     run = make_run(tmp_path / "run", {**SEARCH, "after": []}, AGGREGATE, do={"search/2": "hold"})
     go(run)
     slurm.wait(lambda: list(states(run).values()) == ["done", "running", "done", "pending"], "only search/2 running")
-    slurm.wait(lambda: len(alive_jobs(run)) == 2, "the end of the other jobs")
+    slurm.wait(lambda: len(queue(run)) == 2, "the end of the other jobs")
     assert cancel(run) == 2
     assert list(finish(run).values()) == ["done", "interrupted", "done", "pending"]
     assert "SIGTERM" in look(run)["search/2"].reason
@@ -173,7 +174,7 @@ def test_a_requeued_job_makes_an_attempt_of_its_own(slurm, tmp_path):
     slurm.command("scontrol", "requeue", job)
     slurm.wait(lambda: (run.attempt_folder("prepare", "all", 1) / "ended.yaml").exists(), "the first attempt's end")
     assert finish(run) == {"prepare/all": "done"}
-    assert (look(run)["prepare/all"].attempt, alive_jobs(run)) == (2, set())
+    assert (look(run)["prepare/all"].attempt, queue(run)) == (2, {})
     assert read_yaml(run.attempt_folder("prepare", "all", 1) / "ended.yaml")["state"] == "interrupted"
 
 
@@ -260,14 +261,14 @@ def test_a_machine_without_slurm_is_told_so(tmp_path, monkeypatch):
 
 def test_jobs_of_a_slurm_that_does_not_answer_are_neither_dead_nor_alive(slurm, tmp_path, monkeypatch):
     run = make_run(tmp_path / "run", PREPARE)
-    assert alive_jobs(run) == set()
+    assert queue(run) == {}
     run.record({"event": "submitted", "stage": "prepare", "tasks": ["all"], "attempts": [1], "jobs": ["987654"]})
-    assert alive_jobs(run) == set()  # Slurm answers that it knows no such job
+    assert queue(run) == {}  # Slurm answers that it knows no such job
     (tmp_path / "slurm.conf").write_text("this is no config\n")
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
-    assert alive_jobs(run) is None
+    assert queue(run) is None
     for act in (go, cancel):
         with pytest.raises(UserError, match="squeue does not answer"):
             act(run)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert alive_jobs(run) is None
+    assert queue(run) is None
