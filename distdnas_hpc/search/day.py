@@ -85,7 +85,8 @@ def search_day(
     gumbel = torch.Generator().manual_seed(config.seed_of("search", name, "gumbel"))
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     supernet = Network(Architecture.full(config.model.blocks), config.model, dense, sparse)
-    model = CTRModel(Embedding(manifest.table_sizes, config.model.dim_s), supernet).to(device)
+    embedding = Embedding(manifest.table_sizes, config.model.dim_s)
+    model = CTRModel(embedding, supernet, config.optimizer.precision).to(device)
     weights = ArchitectureWeights(config.model.blocks).to(device)
     s = Mixing(*(torch.tensor(side).float().to(device) for side in (importance.dense, importance.sparse)))
 
@@ -104,13 +105,14 @@ def search_day(
     }
     with Loop(steps, checkpoints, config.checkpoint, model, trajectory, parts, suspect) as loop:
         done = loop.resume()
-        batches = (batch.to(device) for batch in feed.batches(batches_a_step * done))
+        of_steps = zip(feed.batches(done)) if settings.bilevel == "joint" else feed.pairs(done)
         architecture = None
         progress.start(done / steps, trajectory.rows)
         for step in loop.steps():
-            of_step = [next(batches) for _ in range(batches_a_step)]
+            of_step = [batch.to(device) for batch in next(of_steps)]
             temperature = settings.temperature.at(step / steps)
-            found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps))
+            w_alone = step <= settings.architecture_after * steps
+            found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps), w_alone=w_alone)
 
             rows = sum(len(batch.label) for batch in of_step)
             point = trajectory.add(step, rows, *found, day=day)
