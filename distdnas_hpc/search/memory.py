@@ -18,8 +18,8 @@ from distdnas_hpc.search.bilevel import BATCHES
 PROGRAM = 750_000_000
 """Python, torch and other libraries, compiled kernels: 500 MB at first, and what the first steps bring."""
 
-WORKING = 1.25
-"""Bytes in the middle of a backward pass for each that the forward pass kept for it: seen were 1.1."""
+WORKING = 1.1
+"""Bytes in the middle of a backward pass for each that the forward pass kept; seen on CPUs, which keep less: 0.9."""
 
 
 class Memory(NamedTuple):
@@ -55,7 +55,7 @@ def search_memory(config: Config, table_sizes: Sequence[int], dense: int, sparse
 
         tables      = 2 · 4 · rows of all tables · dim_s
         network     = 4 · weights · (4 + parts of a batch, 3 more with second order)
-        activations = 1.25 · B · (bytes of a row that torch keeps for the backward pass)
+        activations = 1.1 · B · (bytes of a row that torch keeps for the backward pass)
         feed        = 2 · 2²⁰ rows · (17 + 4 · columns) + 6 · B · (4 + 4 · dense + 8 · sparse)
 
     What the system can take back at any time, files mapped into memory, is not in it: the ids of the day's codes, and
