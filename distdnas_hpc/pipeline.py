@@ -15,8 +15,9 @@ from distdnas_hpc.cluster.execute import execute
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config
-from distdnas_hpc.errors import UserError
+from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.storage import read_yaml, write_yaml
+from distdnas_hpc.train.candidates import architecture_file, candidates
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +47,7 @@ def cost_model(config: Config) -> list[Stage]:
 def stages(config: Config) -> list[Stage]:
     """Return the stages of an experiment, in order."""
     searched = tuple(day_name(day) for day in config.search.days)
-    models = ("distdnas", *config.train.baselines)
+    models = tuple(candidate.task for candidate in candidates(config))
     return [
         *preparation(config),
         *cost_model(config),
@@ -74,6 +75,50 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     if (stage, task) not in known:
         raise UserError(f"The run {run} has no task {stage}/{task}; see 'distdnas status {run}'.")
     execute(folder, known[stage, task], task, attempt)
+
+
+def models(config: Config) -> dict[str, Any]:
+    """Tell what every model costs, from what the run folder has by now, if there is one; no table is allocated.
+
+    Returns
+    -------
+    dict with models (those of `train.model_costs` and parameters, tables included; None where nothing says how many
+    rows they have), table_rows, and notes, sentences for people.
+    """
+    from dataclasses import asdict
+
+    from distdnas_hpc.nn.architecture import Architecture
+    from distdnas_hpc.train.model_costs import is_the_papers, model_costs
+
+    files = {theta: config.run / "aggregate" / WHOLE / architecture_file(theta) for theta in config.search.theta}
+    found = {theta: Architecture.from_dict(read_yaml(path)) for theta, path in files.items() if path.is_file()}
+    rows, tables = _table_rows(config)
+    per_row = config.model.dim_s
+    costs = [
+        {**asdict(cost), "parameters": None if rows is None else cost.interaction_parameters + rows * per_row}
+        for cost in model_costs(config, found)
+    ]
+    notes = [tables]
+    if len(found) < len(files):
+        notes.append("The discovered network is missing: search and aggregate the days first.")
+    if not is_the_papers(config):
+        notes.append("Dimensions or columns are not the paper's, so Table I's numbers are not beside them.")
+    return {"models": costs, "table_rows": rows, "notes": notes}
+
+
+def _table_rows(config: Config) -> tuple[int | None, str]:
+    """Return the rows of all embedding tables, and a sentence that says where they come from."""
+    from distdnas_hpc.data.criteo_terabyte import CARDINALITIES
+    from distdnas_hpc.data.manifest import MANIFEST, Manifest
+
+    prepared = config.run / "prepared"
+    if (prepared / MANIFEST).is_file():
+        rows = sum(Manifest.load(prepared, config.data).table_sizes)
+        return rows, f"Params include {rows:,} embedding rows of {prepared}."
+    if config.data.schema_.sparse == len(CARDINALITIES):
+        rows = sum(min(values + 1, config.data.max_rows) for values in CARDINALITIES)
+        return rows, f"Params include {rows:,} embedding rows: Criteo Terabyte's, as nothing is prepared yet."
+    return None, "Params need the data: prepare it first."
 
 
 def _parse(work: Work) -> dict[str, Any]:
@@ -137,22 +182,23 @@ def _search(work: Work) -> dict[str, Any]:
 
 
 def _aggregate(work: Work) -> dict[str, Any]:
-    """Average the finished days and keep what passes θ."""
+    """Average the finished days and keep what passes each θ."""
     from distdnas_hpc.search.aggregate import aggregate, discretize
 
     settings = work.run.config.search
     done = [day for day in settings.days if work.run.is_done("search", day_name(day))]
     files = {day: work.run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
     mean = aggregate(files, settings.min_days or len(settings.days))
-    architecture = discretize(mean.alpha, mean.beta, settings.theta)
     write_yaml(work.folder / "aggregate.yaml", mean.to_dict())
-    write_yaml(work.folder / "architecture.yaml", {"theta": settings.theta, **architecture.to_dict()})
-    log.info("mean of days %s, θ = %g: %s", list(mean.days), settings.theta, architecture.to_dict())
+    for theta in settings.theta:
+        architecture = discretize(mean.alpha, mean.beta, theta)
+        write_yaml(work.folder / architecture_file(theta), {"theta": theta, **architecture.to_dict()})
+        log.info("mean of days %s, θ = %g: %s", list(mean.days), theta, architecture.to_dict())
     return {"days": list(mean.days)}
 
 
 def _train(work: Work) -> dict[str, Any]:
-    """Train one model from scratch, and test it."""
+    """Train one model from scratch, and test it; a loss that diverges is a result too, so that the others have one."""
     import torch
 
     from distdnas_hpc.data.manifest import Manifest
@@ -165,22 +211,32 @@ def _train(work: Work) -> dict[str, Any]:
     device = _device(config)
     manifest = Manifest.load(prepared_folder(work.run), config.data)
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
-    found = read_yaml(work.run.task_folder("aggregate", WHOLE) / "architecture.yaml")
-    architecture = Architecture.from_dict(found)
+    candidate = next(each for each in candidates(config) if each.task == work.task)
+    architecture = None
+    if candidate.theta is not None:
+        path = work.run.task_folder("aggregate", WHOLE) / architecture_file(candidate.theta)
+        architecture = Architecture.from_dict(read_yaml(path))
 
     def build() -> torch.nn.Module:
-        return build_network(work.task, config, dense, sparse, architecture)
+        return build_network(candidate, config, dense, sparse, architecture)
 
     cost = network_cost(build, dense, sparse, config.model.dim_s)
     seed = config.seed_of("train", work.task)
-    result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
-    return {
-        "title": title(work.task, config),
+    told = {
+        "title": title(candidate),
+        "model": candidate.model,
+        "theta": candidate.theta,
+        "copies": candidate.copies,
         "macs": cost.macs,
         "interaction_parameters": cost.parameters,
         "embedding_parameters": sum(manifest.table_sizes) * config.model.dim_s,
-        **result,
     }
+    try:
+        result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
+    except DivergedError as error:
+        log.warning("%s", error)
+        return {**told, "state": "diverged", "reason": str(error)}
+    return {**told, "state": "done", **result}
 
 
 def _report(work: Work) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_what_is_not_said_is_the_papers(tmp_path):
     assert (config.model.blocks, config.model.dim_d, config.model.dim_s, config.model.n_s) == (7, 256, 16, 16)
     assert (config.optimizer.embedding_lr, config.optimizer.dense_lr) == (0.04, 0.001)
     assert (config.search.batch_size, config.search.gamma, config.search.warmup_steps) == (8192, 0.004, 10_000)
-    assert (config.train.warmup_days, config.train.copies, config.data.max_rows) == (2, 1, 5_000_000)
+    assert (config.train.warmup_days, config.train.copies, config.data.max_rows) == (2, (1,), 5_000_000)
     assert config.data.schema_ == SCHEMAS["criteo"]
 
 
@@ -73,12 +73,17 @@ def test_ways_to_write_days(tmp_path, text, days):
         (("  days: 3", "  days: 0"), "line 5: 'data.days' is 0 but should be greater than or equal to 1"),
         (("  test_day: 3\n", ""), "line 8: the key 'train.test_day' is missing; add it."),
         (("  test_day: 3", "  test_day: 2"), "line 8: train: test_day (2) must come after the last training day (2)."),
+        (("  test_day: 3", "  test_day: 3\n  baselines: [dlrm, dcn]"), "is 'dcn' but should be 'logistic_regression',"),
+        (("  test_day: 3", "  test_day: 3\n  baselines: [dlrm, dlrm]"), "a baseline is named twice in dlrm, dlrm."),
         (("  test_day: 3", "  test_day: 4"), "train.test_day names day 4, but data.days says there are 3."),
         (("schema: criteo", "schema: avazu"), "line 3: data.schema: no schema is called 'avazu'; known: criteo."),
         (("raw: day_{day}.gz", "raw: all.gz"), "line 2: data: give either 'raw' with {day} in it"),
         (("search:\n  days: 1-2", "search:\n  days: a-b"), "line 7: search.days: days are written like '1-4'"),
         (("search:\n  days: 1-2", "search:\n  days: 1,1"), "line 7: search.days: a day is named twice."),
         (("search:\n", "search:\n  theta: 2\n"), "line 7: 'search.theta' is 2 but should be less than 1."),
+        (("search:\n", "search:\n  theta: [0.2, 2]\n"), "line 7: 'search.theta' is 2 but should be less than 1."),
+        (("search:\n", "search:\n  theta: []\n"), "line 7: search.theta: at least one value is needed."),
+        (("search:\n", "search:\n  theta: [0.2, 0.2]\n"), "line 7: search.theta: a value stands twice."),
         (("search:\n", "search:\n  min_days: 3\n"), "line 6: search: min_days (3) is more than the 2 days to search."),
         (("run:", "model: {dim_s: 6}\nrun:"), "line 1: model: heads (4) must divide dim_s (6)."),
         (("run: runs/x", "run: runs/x\nrun: y"), "line 2: the key run stands twice (see line 1); remove one."),

@@ -50,12 +50,14 @@ def test_the_table_has_every_key_with_its_default():
     for key, default in rows:
         assert (default == "–") == fields[key].is_required()
         if default != "–":
-            assert yaml.safe_load(default) == fields[key].default, key
+            told = yaml.safe_load(default)
+            assert fields[key].default in (told, (told,)), key
 
 
 @pytest.mark.parametrize(("batch", "told"), [(8192, r"([\d.]+) GB at batch 8,192"), (2048, r"([\d.]+) GB at 2,048")])
 def test_the_memory_it_tells_is_what_a_task_will_tell(batch, told):
-    from benchmarks.search import DENSE, TABLE_SIZES, paper_config
+    from benchmarks.search import TABLE_SIZES, paper_config
+    from distdnas_hpc.data.criteo_terabyte import DENSE
     from distdnas_hpc.search.memory import search_memory
 
     config = paper_config()

@@ -41,7 +41,7 @@ def trajectory(run: Path, stage: str, task: str):
     return pq.read_table(run / stage / task / "trajectory.parquet").drop_columns(list(NOISE))
 
 
-@pytest.mark.parametrize(("stage", "task", "seed"), [("search", "day_01", 1), ("train", "distdnas", 2)])
+@pytest.mark.parametrize(("stage", "task", "seed"), [("search", "day_01", 1), ("train", "distdnas_t0.2_m1", 2)])
 def test_bit_for_bit(finished_run, unfinished, stage, task, seed):
     run, _ = unfinished(stage, task)
     hits = run_interrupted(run, stage, task, seed)
@@ -58,7 +58,9 @@ def test_bit_for_bit(finished_run, unfinished, stage, task, seed):
     assert trajectory(run, stage, task).equals(trajectory(finished_run, stage, task))
     assert not (run / stage / task / "checkpoints").exists()
     if stage == "train":
-        models = [torch.load(each / "train/distdnas/model.pt", weights_only=True) for each in (run, finished_run)]
+        models = [
+            torch.load(each / "train/distdnas_t0.2_m1/model.pt", weights_only=True) for each in (run, finished_run)
+        ]
         assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
     else:
         files = [(each / "search/day_01/architecture.yaml").read_bytes() for each in (run, finished_run)]

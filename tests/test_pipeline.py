@@ -46,7 +46,7 @@ def test_stages_are_those_of_the_design(tmp_path):
         *("parse", "merge", "encode", "manifest", "cost", "search", "aggregate", "train", "report"),
     ]
     assert stages["search"].tasks == ("day_01", "day_02")
-    assert stages["train"].tasks == ("distdnas", "dlrm")
+    assert stages["train"].tasks == ("distdnas_t0.2_m1", "dlrm")
     assert [name for name, stage in stages.items() if stage.gpu] == ["cost", "search", "train"]
 
 
@@ -83,13 +83,13 @@ def test_every_task_is_done_and_the_report_is_there(inline):
 
 def test_ends_with_a_table_and_what_it_can_prove(inline):
     out = (inline / "out.txt").read_text()
-    results = {name: read_yaml(inline / f"run/train/{name}/result.yaml") for name in ("distdnas", "dlrm")}
+    results = {name: read_yaml(inline / f"run/train/{name}/result.yaml") for name in ("distdnas_t0.2_m1", "dlrm")}
     for told in results.values():
         line = next(line for line in out.splitlines() if told["title"] in line)
         assert f"{told['auc']:.4f}" in line
         assert f"{told['logloss']:.5f}" in line
         assert f"{told['ne']:.4f}" in line
-    relative = (results["distdnas"]["ne"] / results["dlrm"]["ne"] - 1) * 100
+    relative = (results["distdnas_t0.2_m1"]["ne"] / results["dlrm"]["ne"] - 1) * 100
     assert f"{abs(relative):.2f}" in out
     assert "600 test rows" in out
     assert f"standard error of an AUC here is {results['dlrm']['auc_standard_error']:.3f}"[:-2] in out
@@ -119,7 +119,7 @@ def test_another_seed_finds_something_else(inline, tmp_path):
 def test_the_architecture_is_what_theta_keeps_of_the_mean(inline):
     run = inline / "run"
     days = [read_yaml(run / f"search/day_{day:02d}/architecture.yaml") for day in (1, 2)]
-    found = read_yaml(run / "aggregate/all/architecture.yaml")
+    found = read_yaml(run / "aggregate/all/architecture_t0.2.yaml")
     for side, modules, letter in (("dense", "dense_modules", "alpha"), ("sparse", "sparse_modules", "beta")):
         for block, kept in enumerate(found[side]):
             mean = [(a + b) / 2 for a, b in zip(days[0][letter][block], days[1][letter][block])]
@@ -128,15 +128,30 @@ def test_the_architecture_is_what_theta_keeps_of_the_mean(inline):
 
 
 def test_models_are_counted_and_named(inline):
-    dlrm, distdnas_ = (read_yaml(inline / f"run/train/{name}/result.yaml") for name in ("dlrm", "distdnas"))
+    dlrm, distdnas_ = (read_yaml(inline / f"run/train/{name}/result.yaml") for name in ("dlrm", "distdnas_t0.2_m1"))
     assert dlrm["title"] == "DLRM"
     assert distdnas_["title"] == "DistDNAS (θ=0.2, M=1)"
     assert dlrm["macs"] == 13 * 64 + 64 * 8 + (351 + 8) * 64 + 2 * 64 * 64 + 64 + 27 * 27 * 8
-    architecture = Architecture.from_dict(read_yaml(inline / "run/aggregate/all/architecture.yaml"))
+    architecture = Architecture.from_dict(read_yaml(inline / "run/aggregate/all/architecture_t0.2.yaml"))
     assert architecture.blocks == 2
     tables = read_yaml(inline / "run/merge/all/result.yaml")["table_sizes"]
     assert dlrm["embedding_parameters"] == distdnas_["embedding_parameters"] == 8 * sum(tables)
     assert (dlrm["rows"], dlrm["test_rows"]) == (1800, 600)
+
+
+def test_the_models_command_counts_what_was_trained(inline):
+    told = distdnas("models", inline / "config.yaml", "--json")
+    assert told.returncode == 0, told.stderr
+    content = json.loads(told.stdout)
+    costs = {row["title"]: row for row in content["models"]}
+    for name in ("dlrm", "distdnas_t0.2_m1"):
+        result = read_yaml(inline / f"run/train/{name}/result.yaml")
+        cost = costs[result["title"]]
+        assert [cost[key] for key in ("macs", "interaction_parameters")] == [
+            result[key] for key in ("macs", "interaction_parameters")
+        ]
+        assert cost["parameters"] == result["interaction_parameters"] + result["embedding_parameters"]
+    assert len(content["notes"]) == 2, "where the tables come from, and that dimensions are not the paper's"
 
 
 def test_a_second_run_does_nothing_and_shows_the_results_again(inline):

@@ -64,7 +64,7 @@ def _sentences(error: ValidationError, path: Path, lines: dict[tuple[str, ...], 
         key = tuple(str(part) for part in detail["loc"])
         line = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
         where = f"{path}, line {line}" if line else f"{path}"
-        name = ".".join(key)
+        name = ".".join(part for part in detail["loc"] if isinstance(part, str))  # which of a list, its value tells
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             known = _keys_beside(key)

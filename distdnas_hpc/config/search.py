@@ -1,10 +1,10 @@
 """The cost model, and one day's DNAS."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from distdnas_hpc.config.section import Days, Section
+from distdnas_hpc.config.section import Days, OneOrMore, Section
 
 
 class Cost(Section):
@@ -50,7 +50,9 @@ class Search(Section):
     temperature: Temperature = Temperature()
     architecture_lr: float = Field(0.001, gt=0, description="Adam learning rate of the logits of A and B")
     warmup_steps: int = Field(10_000, ge=0, description="linear warm-up of every learning rate from 0")
-    theta: float = Field(0.2, gt=0, lt=1, description="θ, the discretization threshold on mean probabilities")
+    theta: OneOrMore[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        (0.2,), description="θ, the discretization threshold on mean probabilities; several: an architecture each"
+    )
 
     @model_validator(mode="after")
     def _min_days_possible(self) -> "Search":

@@ -1,8 +1,10 @@
-"""What every part of the config is made of: refused unknown keys, and days."""
+"""What every part of the config is made of: refused unknown keys, days, and keys with one value or several."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+T = TypeVar("T")
 
 
 class Section(BaseModel):
@@ -37,3 +39,19 @@ def _check_days(days: tuple[int, ...]) -> tuple[int, ...]:
 
 
 Days = Annotated[tuple[int, ...], BeforeValidator(_parse_days), AfterValidator(_check_days)]
+
+
+def _check_values(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("at least one value is needed")
+    if len({f"{value:g}" for value in values}) < len(values):  # as names of files and tasks have them
+        raise ValueError("a value stands twice")
+    return values
+
+
+OneOrMore = Annotated[
+    tuple[T, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, int | float) else value),
+    AfterValidator(_check_values),
+]
+"""A number, or a list of different ones in the order that tables show them."""

@@ -1,5 +1,6 @@
 """Read what a run wrote; parts that are not there are None or absent, parts that are damaged are named."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,14 @@ from distdnas_hpc.data.manifest import MANIFEST, Manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
 from distdnas_hpc.storage import read_yaml
+from distdnas_hpc.train.candidates import Candidate, architecture_file, candidates
 
 Array = NDArray[np.float64]
+
+METRICS = tuple(
+    f"{metric}{suffix}" for metric in ("auc", "logloss", "ne", "calibration") for suffix in ("", "_standard_error")
+)
+"""In a result null, and here nan, where one is not defined."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,14 @@ class LossCurve:
 class TrainedModel:
     """A model after training, and its scores on the test day; the metrics are those of `train.metrics.Metrics`.
 
-    `macs` are a sample's, `interaction_parameters` all but the embedding tables'. `curve` is None when it is missing.
+    `name` is its task's, `model`, `theta` and `copies` are those of `train.candidates.Candidate`. `macs` are a
+    sample's, `interaction_parameters` all but the embedding tables'. `curve` is None when it is missing.
     """
 
     name: str
+    model: str
+    theta: float | None
+    copies: int | None
     title: str
     macs: int
     interaction_parameters: int
@@ -62,8 +73,11 @@ class TrainedModel:
     auc: float
     auc_standard_error: float
     logloss: float
+    logloss_standard_error: float
     ne: float
+    ne_standard_error: float
     calibration: float
+    calibration_standard_error: float
     curve: LossCurve | None
 
     @property
@@ -104,19 +118,31 @@ class SearchedDay:
 
 @dataclass(frozen=True)
 class Found:
-    """What the search found: means and spreads over `days`, (N, 5) each, and the architecture kept at θ."""
+    """What the search found: means and spreads over `days`, (N, 5) each, and the architecture that each θ keeps.
+
+    The config's first θ is the main one, shown where there is room for one.
+    """
 
     days: tuple[int, ...]
     alpha: Array
     beta: Array
     alpha_spread: Array
     beta_spread: Array
-    theta: float
-    architecture: Architecture
+    architectures: dict[float, Architecture]
+
+    @property
+    def theta(self) -> float:
+        """The main θ."""
+        return next(iter(self.architectures))
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the main θ keeps."""
+        return self.architectures[self.theta]
 
     @property
     def kept(self) -> int:
-        """Number of modules kept in all blocks together."""
+        """Number of modules that the main θ keeps in all blocks together."""
         return sum(len(names) for side in (self.architecture.dense, self.architecture.sparse) for names in side)
 
 
@@ -126,7 +152,8 @@ class Results:
 
     Attributes
     ----------
-    models : the trained ones, DistDNAS first, then the baselines as the config names them.
+    models : the trained ones, DistDNAS by θ and M first, then the baselines as the config names them.
+    diverged : titles of models whose training diverged, and why.
     days : the searched ones, by number.
     missing_days, missing_models : that the config asks for and that have no result.
     tasks : the finished ones, in order of their start.
@@ -136,6 +163,7 @@ class Results:
     run: Path
     config: Config
     models: tuple[TrainedModel, ...]
+    diverged: dict[str, str]
     missing_models: tuple[str, ...]
     cost: Cost | None
     days: dict[int, SearchedDay]
@@ -145,9 +173,9 @@ class Results:
     tasks: tuple[TaskTime, ...]
     environment: dict[str, Any]
 
-    def model(self, name: str) -> TrainedModel | None:
-        """Return a trained model, None if it is not there."""
-        return next((model for model in self.models if model.name == name), None)
+    def model(self, model: str) -> TrainedModel | None:
+        """Return the first trained one of 'distdnas', or a baseline; None if it is not there."""
+        return next((trained for trained in self.models if trained.model == model), None)
 
 
 def read_results(run: Path) -> Results:
@@ -160,23 +188,29 @@ def read_results(run: Path) -> Results:
     if not (run / "config.yaml").is_file():
         raise UserError(f"{run} is not a run folder (no config.yaml in it); give the folder of an earlier run.")
     config = load_config(run / "config.yaml")
-    models, missing_models = [], []
-    for name in ("distdnas", *config.train.baselines):
-        if _is_done(run / "train" / name):
-            models.append(_read_model(run / "train" / name))
+    models, diverged, missing_models = [], {}, []
+    for candidate in candidates(config):
+        folder = run / "train" / candidate.task
+        if not _is_done(folder):
+            missing_models.append(candidate.task)
+        elif (result := read_yaml(folder / "result.yaml")).get("state") == "diverged":
+            diverged[str(result["title"])] = str(result["reason"])
         else:
-            missing_models.append(name)
+            models.append(_read_model(candidate, folder, result))
     folders = {day: run / "search" / f"day_{day:02d}" for day in config.search.days}
     environment = run / "environment.yaml"
     return Results(
         run=run,
         config=config,
         models=tuple(models),
+        diverged=diverged,
         missing_models=tuple(missing_models),
         cost=read_cost(run / "cost" / "all") if _is_done(run / "cost" / "all") else None,
         days={day: _read_day(day, folder) for day, folder in folders.items() if _is_done(folder)},
         missing_days=tuple(day for day, folder in folders.items() if not _is_done(folder)),
-        found=_read_found(run / "aggregate" / "all") if _is_done(run / "aggregate" / "all") else None,
+        found=_read_found(run / "aggregate" / "all", config.search.theta)
+        if _is_done(run / "aggregate" / "all")
+        else None,
         manifest=Manifest.load(run / "prepared") if (run / "prepared" / MANIFEST).is_file() else None,
         tasks=_read_tasks(run),
         environment=read_yaml(environment) if environment.is_file() else {},
@@ -187,12 +221,13 @@ def _is_done(folder: Path) -> bool:
     return (folder / "result.yaml").is_file()
 
 
-def _read_model(folder: Path) -> TrainedModel:
-    path = folder / "result.yaml"
-    content = read_yaml(path)
-    with _naming(path):
+def _read_model(candidate: Candidate, folder: Path, content: dict[str, Any]) -> TrainedModel:
+    with _naming(folder / "result.yaml"):
         return TrainedModel(
-            name=folder.name,
+            name=candidate.task,
+            model=candidate.model,
+            theta=candidate.theta,
+            copies=candidate.copies,
             title=str(content["title"]),
             macs=int(content["macs"]),
             interaction_parameters=int(content["interaction_parameters"]),
@@ -203,13 +238,13 @@ def _read_model(folder: Path) -> TrainedModel:
             test_day=int(content["test_day"]),
             test_rows=int(content["test_rows"]),
             clicks=int(content["clicks"]),
-            auc=float(content["auc"]),
-            auc_standard_error=float(content["auc_standard_error"]),
-            logloss=float(content["logloss"]),
-            ne=float(content["ne"]),
-            calibration=float(content["calibration"]),
+            **{metric: _number(content[metric]) for metric in METRICS},
             curve=_read_curve(folder / "trajectory.parquet"),
         )
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _read_curve(path: Path) -> LossCurve | None:
@@ -253,16 +288,20 @@ def _read_day(day: int, folder: Path) -> SearchedDay:
     return SearchedDay(day, rows, seconds, columns["step"], sides["alpha"], sides["beta"], columns["expected_macs"])
 
 
-def _read_found(folder: Path) -> Found:
+def _read_found(folder: Path, thetas: Sequence[float]) -> Found:
     path = folder / "aggregate.yaml"
-    mean, architecture = read_yaml(path), read_yaml(folder / "architecture.yaml")
+    mean = read_yaml(path)
     with _naming(path):
         days = tuple(int(day) for day in mean["days"])
         alpha, alpha_spread = (_weights(mean[name], DENSE_MODULES) for name in ("alpha", "alpha_spread"))
         beta, beta_spread = (_weights(mean[name], SPARSE_MODULES) for name in ("beta", "beta_spread"))
-    with _naming(folder / "architecture.yaml"):
-        theta, kept = float(architecture["theta"]), Architecture.from_dict(architecture)
-    return Found(days, alpha, beta, alpha_spread, beta_spread, theta, kept)
+    architectures = {}
+    for theta in thetas:
+        path = folder / architecture_file(theta)
+        content = read_yaml(path)
+        with _naming(path):
+            architectures[theta] = Architecture.from_dict(content)
+    return Found(days, alpha, beta, alpha_spread, beta_spread, architectures)
 
 
 def _read_tasks(run: Path) -> tuple[TaskTime, ...]:

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from distdnas_hpc.report.results import Results
+from distdnas_hpc.report.results import METRICS, Results
 
 BASELINE = "dlrm"
 """The model that relative NE is taken against (paper, Table I)."""
@@ -33,39 +33,44 @@ def comparison(results: Results) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dicts with model, macs (a sample), parameters, interaction_parameters, auc, auc_standard_error (None where
-    it is not defined), logloss, ne, and relative_ne_percent, (NE ÷ NE of DLRM - 1)·100 (None without DLRM).
+    list of dicts with model, state (done or diverged), macs (a sample), parameters, interaction_parameters, the metrics
+    and their standard errors (None where one is not defined), and relative_ne_percent, (NE ÷ NE of DLRM - 1)·100 (None
+    without DLRM). Models that diverged come last, with None for all numbers.
     """
     baseline = results.model(BASELINE)
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "model": model.title,
+            "state": "done",
             "macs": model.macs,
             "parameters": model.parameters,
             "interaction_parameters": model.interaction_parameters,
-            "auc": model.auc,
-            "auc_standard_error": model.auc_standard_error if math.isfinite(model.auc_standard_error) else None,
-            "logloss": model.logloss,
-            "ne": model.ne,
-            "relative_ne_percent": (model.ne / baseline.ne - 1) * 100 if baseline else None,
+            **{name: _defined(getattr(model, name)) for name in METRICS},
+            "relative_ne_percent": _defined((model.ne / baseline.ne - 1) * 100) if baseline else None,
         }
         for model in results.models
     ]
+    numbers = ("macs", "parameters", "interaction_parameters", *METRICS, "relative_ne_percent")
+    return rows + [{"model": title, "state": "diverged", **dict.fromkeys(numbers)} for title in results.diverged]
 
 
 def comparison_cells(results: Results) -> list[tuple[str, ...]]:
     """Return the rows as text, in the order of `HEADERS`."""
     return [
         (
-            row["model"],
-            millions(row["macs"]),
-            millions(row["parameters"]),
-            millions(row["interaction_parameters"]),
-            f"{row['auc']:.4f}"
-            + (f" ± {significant(error)}" if (error := row["auc_standard_error"]) is not None else ""),
-            f"{row['logloss']:.5f}",
-            f"{row['ne']:.4f}",
-            "n/a" if row["relative_ne_percent"] is None else signed(row["relative_ne_percent"]),
+            (row["model"], *["n/a"] * 3, "diverged", *["n/a"] * 3)
+            if row["state"] == "diverged"
+            else (
+                row["model"],
+                millions(row["macs"]),
+                millions(row["parameters"]),
+                millions(row["interaction_parameters"]),
+                _formatted(row["auc"], ".4f")
+                + (f" ± {significant(error)}" if (error := row["auc_standard_error"]) is not None else ""),
+                f"{row['logloss']:.5f}",
+                _formatted(row["ne"], ".4f"),
+                "n/a" if row["relative_ne_percent"] is None else signed(row["relative_ne_percent"]),
+            )
         )
         for row in comparison(results)
     ]
@@ -124,6 +129,14 @@ def caveat(results: Results) -> str:
         f"{significant(difference)} before it means anything (a paired test on these same rows could resolve somewhat "
         "less, but nothing here shows how much another seed would change)."
     )
+
+
+def _defined(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _formatted(number: float | None, how: str) -> str:
+    return "n/a" if number is None else format(number, how)
 
 
 def millions(count: int) -> str:

@@ -23,6 +23,8 @@ class Metrics:
     logloss : mean binary cross entropy, in nats.
     ne : normalised entropy, `logloss` ÷ entropy of these rows' click rate; 1 for a model that knows only the rate.
     calibration : sum of the probabilities ÷ clicks; 1 when the predicted number of clicks is right.
+    logloss_standard_error, ne_standard_error, calibration_standard_error : likewise over the draw of these rows, of
+        ratios by the delta method.
     """
 
     rows: int
@@ -30,8 +32,11 @@ class Metrics:
     auc: float
     auc_standard_error: float
     logloss: float
+    logloss_standard_error: float
     ne: float
+    ne_standard_error: float
     calibration: float
+    calibration_standard_error: float
 
 
 def evaluate_scores(label: ArrayLike, probability: ArrayLike) -> Metrics:
@@ -62,20 +67,31 @@ def evaluate_scores(label: ArrayLike, probability: ArrayLike) -> Metrics:
             f"Of the {rows} test rows {'all' if clicks else 'none'} are clicks, so AUC and NE are not defined; "
             "test on rows of both classes."
         )
-    log_likelihood = np.log(positive.clip(min=CLIP)).sum() + np.log1p(-negative.clip(max=1 - CLIP)).sum()
-    logloss = -float(log_likelihood) / rows
-    auc, standard_error = _auc(positive, negative)
-    rate = clicks / rows
+    loss = -np.where(clicked, np.log(score.clip(min=CLIP)), np.log1p(-score.clip(max=1 - CLIP)))
+    logloss, rate = float(loss.mean()), clicks / rows
     entropy = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
+    ne, calibration = float(logloss / entropy), float(score.sum() / clicks)
+    # What each row adds to a metric's error, to first order.
+    of_ne = (loss - ne * np.log(1 / rate - 1) * clicked) / entropy
+    of_calibration = (score - calibration * clicked) / rate
+    auc, standard_error = _auc(positive, negative)
     return Metrics(
         rows=rows,
         clicks=clicks,
         auc=auc,
         auc_standard_error=standard_error,
         logloss=logloss,
-        ne=float(logloss / entropy),
-        calibration=float(score.sum() / clicks),
+        logloss_standard_error=_standard_error(loss),
+        ne=ne,
+        ne_standard_error=_standard_error(of_ne),
+        calibration=calibration,
+        calibration_standard_error=_standard_error(of_calibration),
     )
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    """Return the standard error of the mean of independent values."""
+    return float(np.std(values, ddof=1) / np.sqrt(values.size))
 
 
 def _checked(label: ArrayLike, probability: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

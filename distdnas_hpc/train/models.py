@@ -5,38 +5,41 @@ from torch import nn
 from distdnas_hpc.config import Config
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
-from distdnas_hpc.nn.baselines.dlrm import DLRM
+from distdnas_hpc.nn.baselines.registry import REGISTRY, Baseline
 from distdnas_hpc.nn.network import Network
+from distdnas_hpc.train.candidates import DISTDNAS, Candidate
 
 
 def build_network(
-    name: str, config: Config, dense: int, sparse: int, architecture: Architecture | None = None
+    candidate: Candidate, config: Config, dense: int, sparse: int, architecture: Architecture | None = None
 ) -> nn.Module:
     """Build an interaction network with fresh weights, drawn from torch's default generator: seed it before.
 
     Parameters
     ----------
-    name : 'distdnas' (M = `config.train.copies` copies of `architecture`) or 'dlrm'.
+    candidate : which; of the discovered network, its M copies of `architecture`.
     dense, sparse : columns of each kind in the data.
-    architecture : what the search found; only 'distdnas' looks at it.
+    architecture : what the search found; baselines don't look at it.
 
     Raises
     ------
-    UserError : no model has this name, or 'distdnas' without an architecture.
+    UserError : no model has this name, or the discovered network's architecture is not given.
     """
-    if name == "distdnas":
+    if candidate.model == DISTDNAS:
         if architecture is None:
             raise UserError("The model 'distdnas' needs an architecture; search and aggregate the days first.")
-        return Network(architecture, config.model, dense, sparse, copies=config.train.copies)
-    if name == "dlrm":
-        return DLRM(config.model, dense, sparse)
-    raise UserError(f"No model is called '{name}'; known: distdnas, dlrm.")
+        return Network(architecture, config.model, dense, sparse, copies=candidate.copies or 1)
+    return _baseline(candidate.model).build(config.model, dense, sparse)
 
 
-def title(name: str, config: Config) -> str:
+def title(candidate: Candidate) -> str:
     """Return the name under which tables and figures show a model."""
-    if name == "distdnas":
-        return f"DistDNAS (θ={config.search.theta:g}, M={config.train.copies})"
-    if name == "dlrm":
-        return "DLRM"
-    raise UserError(f"No model is called '{name}'; known: distdnas, dlrm.")
+    if candidate.model == DISTDNAS:
+        return f"DistDNAS (θ={candidate.theta:g}, M={candidate.copies})"
+    return _baseline(candidate.model).title
+
+
+def _baseline(name: str) -> Baseline:
+    if name not in REGISTRY:
+        raise UserError(f"No model is called '{name}'; known: {DISTDNAS}, {', '.join(REGISTRY)}.")
+    return REGISTRY[name]

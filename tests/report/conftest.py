@@ -42,7 +42,9 @@ class SyntheticRun:
         self.write_cost()
         ends = [self.write_search(day) for day in range(1, days + 1)]
         self.write_aggregate(np.array([a for a, _ in ends]), np.array([b for _, b in ends]))
-        self.write_model("distdnas", title, macs=900_000, interactions=40_000, auc=0.7112, error=0.0181, ne=0.909)
+        self.write_model(
+            "distdnas_t0.2_m1", title, macs=900_000, interactions=40_000, auc=0.7112, error=0.0181, ne=0.909
+        )
         self.write_model("dlrm", "DLRM", macs=1_200_000, interactions=60_000, auc=0.7051, error=0.0184, ne=0.9)
 
     def write_result(self, stage: str, task: str, result: dict, seconds: float = 4.0) -> Path:
@@ -106,17 +108,19 @@ class SyntheticRun:
             name: [[m for m, w in zip(known, row) if w >= 0.2] for row in sides[side]]
             for name, side, known in (("dense", "alpha", DENSE_MODULES), ("sparse", "beta", SPARSE_MODULES))
         }
-        write_yaml(folder / "architecture.yaml", {"theta": 0.2, **kept})
+        write_yaml(folder / "architecture_t0.2.yaml", {"theta": 0.2, **kept})
 
     def write_model(
         self, name: str, title: str, *, macs: int, interactions: int, auc: float, error: float, ne: float
     ) -> None:
         rows = 1200 * (self.days + 1)
         result = {
-            "title": title, "macs": macs, "interaction_parameters": interactions, "embedding_parameters": 280_800,
+            "title": title, "state": "done", "macs": macs, "interaction_parameters": interactions,
+            "embedding_parameters": 280_800,
             "rows": rows, "train_seconds": 12.5, "rows_per_second": rows / 12.5, "test_day": self.days + 2,
             "test_rows": 1200, "clicks": 258, "auc": auc, "auc_standard_error": error, "logloss": ne * 0.52,
-            "ne": ne, "calibration": 1.04,
+            "logloss_standard_error": 0.009, "ne": ne, "ne_standard_error": 0.017, "calibration": 1.04,
+            "calibration_standard_error": 0.05,
         }  # fmt: skip
         folder = self.write_result("train", name, result, seconds=13.0)
         step = np.arange(1, rows // 32 + 1)

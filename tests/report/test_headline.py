@@ -15,7 +15,7 @@ def results(run):
 
 
 def changed(results, name, **changes):
-    models = tuple(dataclasses.replace(m, **changes) if m.name == name else m for m in results.models)
+    models = tuple(dataclasses.replace(m, **changes) if m.model == name else m for m in results.models)
     return dataclasses.replace(results, models=models)
 
 

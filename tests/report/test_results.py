@@ -13,7 +13,7 @@ from distdnas_hpc.report.results import read_results
 
 def test_everything_a_run_wrote_is_read(run):
     results = read_results(run.path)
-    assert [model.name for model in results.models] == ["distdnas", "dlrm"]
+    assert [model.name for model in results.models] == ["distdnas_t0.2_m1", "dlrm"]
     assert results.models[0].parameters == 40_000 + 280_800
     assert sorted(results.days) == [1, 2, 3, 4]
     assert results.days[2].alpha.shape == results.days[2].beta.shape == (18, 3, 5)
@@ -67,7 +67,7 @@ def test_a_folder_without_config_is_no_run(tmp_path):
         ("train/dlrm/result.yaml", "auc: 0.7051", "area: 0.7051"),
         ("train/dlrm/result.yaml", "macs: 1200000", "macs: many"),
         ("cost/all/result.yaml", "- - 0.05\n", "- - 0.05\n  - 0.05\n"),
-        ("aggregate/all/architecture.yaml", "crossnet", "crossnest"),
+        ("aggregate/all/architecture_t0.2.yaml", "crossnet", "crossnest"),
         ("search/day_01/result.yaml", "started:", "begun:"),
     ],
 )

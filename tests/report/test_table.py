@@ -39,13 +39,18 @@ def with_errors(results, *errors, **changes):
 def test_rows_hold_plain_values(results):
     assert comparison(results)[0] == {
         "model": "DistDNAS (θ=0.2, M=1)",
+        "state": "done",
         "macs": 900_000,
         "parameters": 320_800,
         "interaction_parameters": 40_000,
         "auc": 0.7112,
         "auc_standard_error": 0.0181,
         "logloss": pytest.approx(0.47268),
+        "logloss_standard_error": 0.009,
         "ne": 0.909,
+        "ne_standard_error": 0.017,
+        "calibration": 1.04,
+        "calibration_standard_error": 0.05,
         "relative_ne_percent": pytest.approx(1.0),
     }
 

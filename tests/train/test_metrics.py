@@ -76,6 +76,14 @@ def test_standard_error_is_the_spread_of_auc_between_samples():
     assert np.mean([metrics.auc_standard_error for metrics in drawn]) == pytest.approx(spread, rel=0.15)
 
 
+def test_other_standard_errors_are_the_spread_between_samples():
+    drawn = [evaluate_scores(*some_scores(2_000, seed=seed, ties=False)) for seed in range(300)]
+    for name in ("logloss", "ne", "calibration"):
+        spread = np.std([getattr(metrics, name) for metrics in drawn], ddof=1)
+        told = np.mean([getattr(metrics, f"{name}_standard_error") for metrics in drawn])
+        assert told == pytest.approx(spread, rel=0.15), name
+
+
 def test_known_values():
     metrics = evaluate_scores([1, 0, 1, 0], [0.8, 0.3, 0.3, 0.1])
     assert (metrics.rows, metrics.clicks) == (4, 2)

@@ -1,0 +1,39 @@
+"""What final training compares: the discovered network with each θ and M, and the baselines; imports no torch."""
+
+from typing import NamedTuple
+
+from distdnas_hpc.config import Config
+
+DISTDNAS = "distdnas"
+"""The discovered network's name among models."""
+
+
+class Candidate(NamedTuple):
+    """A model to be trained.
+
+    Attributes
+    ----------
+    task : name of its task.
+    model : `DISTDNAS`, or a baseline's name.
+    theta, copies : θ and M of the discovered network; None with a baseline.
+    """
+
+    task: str
+    model: str
+    theta: float | None = None
+    copies: int | None = None
+
+
+def candidates(config: Config) -> tuple[Candidate, ...]:
+    """Return the models of a config: the discovered network by θ, then by M, and the baselines as they are named."""
+    found = [
+        Candidate(f"{DISTDNAS}_t{theta:g}_m{copies}", DISTDNAS, theta, copies)
+        for theta in config.search.theta
+        for copies in config.train.copies
+    ]
+    return (*found, *(Candidate(name, name) for name in config.train.baselines))
+
+
+def architecture_file(theta: float) -> str:
+    """Return the name of the file with the architecture that θ keeps."""
+    return f"architecture_t{theta:g}.yaml"
