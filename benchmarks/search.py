@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -93,9 +93,11 @@ class Clock:
 class Ours:
     """The search of a day, a step at a time."""
 
-    def __init__(self, config: Config, importance: Mixing, batches: Iterator[Batch]) -> None:
-        network = Network(Architecture.full(config.model.blocks), config.model, DENSE, len(TABLE_SIZES))
-        model = CTRModel(Embedding(TABLE_SIZES, config.model.dim_s), network)
+    def __init__(
+        self, config: Config, importance: Mixing, batches: Iterator[Batch], table_sizes: Sequence[int] = TABLE_SIZES
+    ) -> None:
+        network = Network(Architecture.full(config.model.blocks), config.model, DENSE, len(table_sizes))
+        model = CTRModel(Embedding(table_sizes, config.model.dim_s), network)
         weights = ArchitectureWeights(config.model.blocks)
         architecture_optimizer = torch.optim.Adam(weights.parameters(), lr=config.search.architecture_lr)
         w_optimizers, gumbel = Optimizers(model, config.optimizer), torch.Generator().manual_seed(1)
@@ -131,10 +133,10 @@ def needed_macs(config: Config, batch: int) -> int:
     return (w.get_total_flops() + architecture.get_total_flops()) // 2
 
 
-def write_day(folder: Path, rows: int) -> Manifest:
+def write_day(folder: Path, rows: int, table_sizes: Sequence[int] = TABLE_SIZES, seed: int = 1) -> Manifest:
     """Write a day of random rows; in each table an id's frequency falls as 1/(id + 1)."""
-    rng = np.random.default_rng(1)
-    sizes = np.array(TABLE_SIZES)
+    rng = np.random.default_rng(seed)
+    sizes = np.array(table_sizes)
     ids = ((sizes ** rng.random((rows, len(sizes)))).astype(np.int64) - 1).astype(np.int32).T
     label = (rng.random(rows) < 0.03).astype(np.uint8)
     dense = rng.integers(0, 100, (DENSE, rows)).astype(np.int32)
@@ -148,7 +150,7 @@ def write_day(folder: Path, rows: int) -> Manifest:
     return Manifest(
         folder=folder,
         days={1: Day(rows, int(label.sum()), (ShardInfo("day.h5", rows, ""),), IdsInfo("ids.npy", counts, ""))},
-        table_sizes=TABLE_SIZES,
+        table_sizes=tuple(table_sizes),
         dense_mean=(3.0,) * DENSE,
         dense_std=(1.0,) * DENSE,
         dense_columns=tuple(f"I{j}" for j in range(DENSE)),
@@ -163,6 +165,18 @@ def in_order(ids: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int3
     code = np.empty(len(order), np.int32)
     code[order] = np.arange(1, len(order) + 1)
     return code[inverse], np.concatenate([np.zeros(1, np.int32), distinct[order]])
+
+
+def paper_config() -> Config:
+    """Return the paper's dimensions and rates, which are the defaults."""
+    return Config.model_validate(
+        {
+            "run": "unused",
+            "data": {"schema": "criteo", "raw": "day_{day}", "days": 2},
+            "search": {"days": 1},
+            "train": {"days": 1, "test_day": 2, "warmup_days": 0},
+        }
+    )
 
 
 def endless(feed: Feed) -> Iterator[Batch]:
@@ -202,14 +216,7 @@ def main() -> None:
     """Measure and print."""
     threads = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     torch.set_num_threads(threads)
-    config = Config.model_validate(
-        {
-            "run": "unused",
-            "data": {"schema": "criteo", "raw": "day_{day}", "days": 2},
-            "search": {"days": 1},
-            "train": {"days": 1, "test_day": 2, "warmup_days": 0},
-        }
-    )
+    config = paper_config()
     importance = Mixing(*(torch.rand(config.model.blocks, 5) for _ in range(2)))
     claims: list[tuple[Any, ...]] = []
     with tempfile.TemporaryDirectory() as name:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from distdnas_hpc.checkpoint import Checkpoints
 from distdnas_hpc.config import Checkpoint
 from distdnas_hpc.errors import DivergedError
+from distdnas_hpc.machine import arithmetic
 from distdnas_hpc.nn.probe import Probe
 from distdnas_hpc.stopping import HeldStops
 from distdnas_hpc.trajectory import Trajectory, Trouble
@@ -49,7 +50,8 @@ class Loop:
                 ...
 
     All that a step changes must be among `parts` (torch's own generators are added); then a resumed pass is the
-    uninterrupted one bit for bit, where the device's arithmetic repeats itself.
+    uninterrupted one bit for bit, where the device's arithmetic repeats itself. A checkpoint of a machine that may
+    round otherwise is gone on from with a warning.
 
     Parameters
     ----------
@@ -80,6 +82,7 @@ class Loop:
             **_generators(model),
         }
         self._suspect = suspect
+        self._arithmetic = arithmetic(next(model.parameters()).device)
         self._done = self._written = 0
         self._clock = time.monotonic()
         self._stops = HeldStops()
@@ -97,6 +100,7 @@ class Loop:
         if found is not None:
             self._done, state = found
             self._written = self._done
+            self._compare(state["arithmetic"])
             for name, part in self._parts.items():
                 if isinstance(part, torch.Generator):
                     if name in state:  # a GPU's is not, where the last attempt had none
@@ -136,6 +140,17 @@ class Loop:
             if stopping:
                 self._stops.deliver()
 
+    def _compare(self, before: dict[str, str | int]) -> None:
+        """Warn when the checkpoint was written where sums may round otherwise."""
+        now = self._arithmetic
+        changed = [f"{key} {before.get(key)}, now {now.get(key)}" for key in now if before.get(key) != now.get(key)]
+        if changed:
+            log.warning(
+                "the checkpoint comes from elsewhere (%s): the result is as good, but may differ in its last bits from "
+                "an uninterrupted one",
+                "; ".join(changed),
+            )
+
     def _is_due(self) -> bool:
         minutes, steps = self._settings.minutes, self._settings.steps
         by_clock = minutes is not None and time.monotonic() - self._clock >= 60 * minutes
@@ -148,7 +163,7 @@ class Loop:
                 name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
                 for name, part in self._parts.items()
             }
-            self._checkpoints.write(self._done, state)
+            self._checkpoints.write(self._done, state | {"arithmetic": self._arithmetic})
             self._written = self._done
             log.info("checkpoint of step %d written in %.1f s", self._done, time.monotonic() - start)
         else:  # the next loss will tell

@@ -217,10 +217,11 @@ def _day(work: Work) -> int:
 
 
 def _device(config: Config) -> "torch.device":
-    """Choose the device and give torch the task's threads; sums depend on their number, so it is fixed everywhere."""
+    """Choose the device and tell torch the task's threads and precision, on which sums depend."""
     import torch
 
     torch.set_num_threads(config.cluster.threads)
+    torch.backends.cuda.matmul.allow_tf32 = config.optimizer.precision == "tf32"
     name = config.cluster.device
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(

@@ -24,6 +24,16 @@ def one_thread():
 
 
 @pytest.fixture
+def tf32_restored():
+    """Set torch's switch for TF32, one for the whole process, back afterwards."""
+    import torch
+
+    before = torch.backends.cuda.matmul.allow_tf32
+    yield
+    torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@pytest.fixture
 def torchs_operations(monkeypatch):
     """Let networks compute on CPUs as they do on any other device, in operations that torch's counters know."""
     from distdnas_hpc.nn import products, vector_products

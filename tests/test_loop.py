@@ -1,6 +1,8 @@
 """A small loop on noise, interrupted at every step and in the middle of one: it ends as if nothing had happened."""
 
+import logging
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -8,12 +10,14 @@ import pytest
 import torch
 from torch import nn
 
+from distdnas_hpc import loop as loop_module
 from distdnas_hpc import trajectory as trajectory_module
 from distdnas_hpc.checkpoint import Checkpoints
 from distdnas_hpc.cluster.execute import Stopped, stop_on_signals
 from distdnas_hpc.config import Checkpoint
 from distdnas_hpc.errors import DivergedError
 from distdnas_hpc.loop import Loop, diagnosed
+from distdnas_hpc.machine import arithmetic
 from distdnas_hpc.trajectory import Trajectory
 
 STEPS = 8
@@ -120,6 +124,34 @@ def test_again_and_again(tmp_path, whole):
     weights, seen, loss = run(tmp_path)
     assert seen == []
     assert (weights, loss) == whole
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({}, None), ({"threads": 99}, r"threads \d+, now 99"), ({"gpu": "A5000"}, "gpu None, now A5000")],
+)
+def test_going_on_where_sums_may_round_otherwise_is_told(tmp_path, monkeypatch, caplog, changes, word):
+    with stop_on_signals(), pytest.raises(Stopped):
+        run(tmp_path, NEVER, at=signal_at(4))
+    elsewhere = arithmetic(torch.device("cpu")) | changes
+    monkeypatch.setattr(loop_module, "arithmetic", lambda device: elsewhere)
+    with caplog.at_level(logging.WARNING):
+        _, seen, _ = run(tmp_path, NEVER)
+    assert seen == [5, 6, 7, 8]
+    if word is None:
+        assert not caplog.records
+    else:
+        assert re.search(rf"comes from elsewhere \({word}\).*may differ in its last bits", caplog.text)
+
+
+def test_the_arithmetic_of_this_machine_is_named():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    two = arithmetic(torch.device("cpu"))
+    torch.set_num_threads(before)
+    assert two["threads"] == 2
+    assert two["device"] == "cpu"
+    assert all(two[key] for key in ("processor", "vectors", "torch"))
 
 
 def test_checkpoints_come_by_the_clock_too(tmp_path, monkeypatch):

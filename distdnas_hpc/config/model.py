@@ -1,5 +1,7 @@
 """Dimensions of networks, and how their weights are trained."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from distdnas_hpc.config.section import Section
@@ -28,7 +30,17 @@ class Optimizer(Section):
     """How w is trained (paper §V-A): exact Adagrad for embeddings, Adam for everything else, no weight decay."""
 
     embedding_lr: float = Field(0.04, gt=0)
+    embedding_backend: Literal["rows", "fbgemm"] = Field(
+        "rows",
+        description="what updates embeddings on CPUs: this package's kernel, or fbgemm's if it is installed; equal but "
+        "for rounding",
+    )
     dense_lr: float = Field(0.001, gt=0)
+    precision: Literal["float32", "tf32", "bf16"] = Field(
+        "float32",
+        description="of products on a GPU: tf32 rounds factors to 10 bits, bf16 (autocast) to 7; weights and sums "
+        "stay float32, and CPUs compute in float32 in any case",
+    )
     clip_norm: float | None = Field(
         None, gt=0, description="longest gradient of the network (not of embeddings), by its global norm; null: any"
     )

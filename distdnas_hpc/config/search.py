@@ -40,6 +40,12 @@ class Search(Section):
         description="how w and the architecture weights take turns: alternating steps, DARTS' unrolled step (twice the "
         "work), or both on every batch",
     )
+    architecture_after: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the day's steps in which w alone learns, from all batches, at first",
+    )
     gamma: float = Field(0.004, ge=0, description="γ, strength of the cost-aware regularisation")
     temperature: Temperature = Temperature()
     architecture_lr: float = Field(0.001, gt=0, description="Adam learning rate of the logits of A and B")

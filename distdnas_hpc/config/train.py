@@ -1,10 +1,26 @@
 """Final training and test."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from distdnas_hpc.config.section import Days, OneOrMore, Section
+
+Baseline = Literal[
+    "logistic_regression",
+    "wide_deep",
+    "dlrm",
+    "deepfm",
+    "xdeepfm",
+    "autoint",
+    "dcnv2",
+    "xdeepint",
+    "masknet",
+    "nasrec_tiny",
+    "autoctr_tiny",
+]
+BASELINES: tuple[str, ...] = get_args(Baseline)
+"""Published models by name; `nn.baselines.registry` builds them."""
 
 
 class Train(Section):
@@ -17,7 +33,7 @@ class Train(Section):
     copies: OneOrMore[Annotated[int, Field(ge=1)]] = Field(
         (1,), description="M, copies of the discovered network side by side; several: a model for each θ and M"
     )
-    baselines: tuple[Literal["dlrm"], ...] = Field(("dlrm",), description="published models trained beside it")
+    baselines: tuple[Baseline, ...] = Field(("dlrm",), description="published models trained beside it")
 
     @model_validator(mode="after")
     def _test_is_unseen(self) -> "Train":
@@ -26,3 +42,10 @@ class Train(Section):
         if self.warmup_days > len(self.days):
             raise ValueError(f"warmup_days ({self.warmup_days}) is more than the {len(self.days)} training days")
         return self
+
+    @field_validator("baselines")
+    @classmethod
+    def _each_once(cls, baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
+        if len(set(baselines)) < len(baselines):
+            raise ValueError(f"a baseline is named twice in {', '.join(baselines)}")
+        return baselines

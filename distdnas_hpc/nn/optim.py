@@ -23,7 +23,7 @@ class Optimizers:
     """
 
     def __init__(self, model: CTRModel, settings: Optimizer) -> None:
-        self.embedding = RowAdagrad(model.embedding, lr=settings.embedding_lr)
+        self.embedding = RowAdagrad(model.embedding, lr=settings.embedding_lr, backend=settings.embedding_backend)
         self.network = torch.optim.Adam(model.network.parameters(), lr=settings.dense_lr, fused=True)
         self._optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = {
             "embedding": (self.embedding, settings.embedding_lr),

@@ -1,5 +1,7 @@
 """Exact Adagrad on the touched rows of an embedding table, each once a step (Duchi et al., 2011)."""
 
+from typing import Any, Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,9 +9,7 @@ from torch import Tensor
 
 from distdnas_hpc.data.compiled import compiled
 from distdnas_hpc.nn.embedding import Embedding
-
-EPSILON = 1e-10
-"""Added to the root of a sum of squares, as `torch.optim.Adagrad` does."""
+from distdnas_hpc.nn.fbgemm import EPSILON, load_fbgemm, update_by_fbgemm
 
 RADIX_BITS = 13
 """Of a row's number at a time: two passes sort rows of tables up to 67 million, and the counts fit into a core's L2."""
@@ -25,12 +25,27 @@ class RowAdagrad(torch.optim.Optimizer):
     Parameters
     ----------
     embedding : on its final device.
+    backend : 'rows' for the kernel below or 'fbgemm', on CPUs in float32; on other devices, and in other types, torch's
+        operations do it. All keep the same state.
+
+    Raises
+    ------
+    UserError : fbgemm is asked for and can't be loaded.
     """
 
-    def __init__(self, embedding: Embedding, lr: float) -> None:
+    def __init__(self, embedding: Embedding, lr: float, backend: Literal["rows", "fbgemm"] = "rows") -> None:
         super().__init__(embedding.parameters(), {"lr": lr})
         self._embedding = embedding
+        self._update = update_anywhere
+        if embedding.weight.device.type == "cpu" and embedding.weight.dtype == torch.float32:
+            self._update = {"rows": update_on_cpu, "fbgemm": update_by_fbgemm}[backend]
+        if self._update is update_by_fbgemm:
+            load_fbgemm()
         self.state[embedding.weight]["sum"] = torch.zeros_like(embedding.weight, requires_grad=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what copies and pickles take along: the embedding too, which torch's optimizers would leave out."""
+        return super().__getstate__() | {"_embedding": self._embedding, "_update": self._update}
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of looked-up rows."""
@@ -44,9 +59,7 @@ class RowAdagrad(torch.optim.Optimizer):
             return
         weight = self._embedding.weight
         rows, gradient = _joined(self._embedding.gradients)
-        compiled_for = weight.device.type == "cpu" and weight.dtype == torch.float32
-        update = update_on_cpu if compiled_for else update_anywhere
-        update(weight.detach(), self.state[weight]["sum"], rows, gradient, self.param_groups[0]["lr"])
+        self._update(weight.detach(), self.state[weight]["sum"], rows, gradient, self.param_groups[0]["lr"])
 
 
 def _joined(gradients: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

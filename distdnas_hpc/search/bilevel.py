@@ -56,13 +56,16 @@ class Bilevel:
     importance: Mixing
     gumbel: torch.Generator
 
-    def step(self, batches: Sequence[Batch], temperature: float, scale: float) -> Losses:
+    def step(self, batches: Sequence[Batch], temperature: float, scale: float, *, w_alone: bool = False) -> Losses:
         """Take a step at temperature λ on as many batches as `BATCHES` says, w's first.
 
         Parameters
         ----------
         scale : 0 to 1, the warm-up; factor of every learning rate.
+        w_alone : A and B stay as they are, as at the beginning of a search with `search.architecture_after`.
         """
+        if w_alone:
+            return self.only_w(*batches, temperature=temperature, scale=scale)
         ways: dict[str, Callable[..., Losses]] = {
             "first_order": self.first_order,
             "second_order": self.second_order,
@@ -70,22 +73,22 @@ class Bilevel:
         }
         return ways[self.config.search.bilevel](*batches, temperature=temperature, scale=scale)
 
+    def only_w(self, *batches: Batch, temperature: float, scale: float) -> Losses:
+        """Step w on each batch in turn: while A and B don't learn, nothing has to be kept from w."""
+        losses = [self._step_w(batch, temperature, scale) for batch in batches]
+        return Losses(losses[0], losses[-1], self._regularisation().detach())
+
     def first_order(self, w_batch: Batch, architecture_batch: Batch, *, temperature: float, scale: float) -> Losses:
         """Step w, then A and B at the w that this gives, taken as w*: two passes forward and backward."""
         # w minimises LogLoss on its own part of the day, A and B held fixed.
-        self.w_optimizers.zero_grad()
-        with torch.no_grad():
-            mixing = self.weights.sample(temperature, self.gumbel)
-        loss_w = self._logloss(w_batch, mixing)
-        loss_w.backward()
-        self.w_optimizers.step(scale)
+        loss_w = self._step_w(w_batch, temperature, scale)
 
         # A and B minimise LogLoss + R on the other part, w held fixed: no gradient of w is computed.
         with self._constant_model():
             loss = self._logloss(architecture_batch, self.weights.sample(temperature, self.gumbel))
         regularisation = self._regularisation()
         self._step_architecture(torch.autograd.grad(loss + regularisation, self._logits), scale)
-        return Losses(loss_w.detach(), loss.detach(), regularisation.detach())
+        return Losses(loss_w, loss.detach(), regularisation.detach())
 
     def second_order(self, w_batch: Batch, architecture_batch: Batch, *, temperature: float, scale: float) -> Losses:
         """Step A and B by the gradient through an unrolled step of w, then w (DARTS, eq. 6 to 8).
@@ -148,6 +151,16 @@ class Bilevel:
         self.w_optimizers.step(scale)
         self._step_architecture([logits.grad for logits in self._logits], scale)
         return Losses(loss.detach(), loss.detach(), regularisation.detach())
+
+    def _step_w(self, batch: Batch, temperature: float, scale: float) -> Tensor:
+        """Step w on a batch, A and B held fixed; return its LogLoss before."""
+        self.w_optimizers.zero_grad()
+        with torch.no_grad():
+            mixing = self.weights.sample(temperature, self.gumbel)
+        loss = self._logloss(batch, mixing)
+        loss.backward()
+        self.w_optimizers.step(scale)
+        return loss.detach()
 
     @property
     def _logits(self) -> tuple[Tensor, ...]:

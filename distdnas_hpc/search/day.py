@@ -85,7 +85,8 @@ def search_day(
     gumbel = torch.Generator().manual_seed(config.seed_of("search", name, "gumbel"))
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     supernet = Network(Architecture.full(config.model.blocks), config.model, dense, sparse)
-    model = CTRModel(Embedding(manifest.table_sizes, config.model.dim_s), supernet).to(device)
+    embedding = Embedding(manifest.table_sizes, config.model.dim_s)
+    model = CTRModel(embedding, supernet, config.optimizer.precision).to(device)
     weights = ArchitectureWeights(config.model.blocks).to(device)
     s = Mixing(*(torch.tensor(side).float().to(device) for side in (importance.dense, importance.sparse)))
 
@@ -110,7 +111,8 @@ def search_day(
         for step in loop.steps():
             of_step = [next(batches) for _ in range(batches_a_step)]
             temperature = settings.temperature.at(step / steps)
-            found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps))
+            w_alone = step <= settings.architecture_after * steps
+            found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps), w_alone=w_alone)
 
             rows = sum(len(batch.label) for batch in of_step)
             point = trajectory.add(step, rows, *found, day=day)

@@ -5,7 +5,7 @@ from torch import nn
 from distdnas_hpc.config import Config
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
-from distdnas_hpc.nn.baselines.dlrm import DLRM
+from distdnas_hpc.nn.baselines.registry import REGISTRY, Baseline
 from distdnas_hpc.nn.network import Network
 from distdnas_hpc.train.candidates import DISTDNAS, Candidate
 
@@ -29,15 +29,17 @@ def build_network(
         if architecture is None:
             raise UserError("The model 'distdnas' needs an architecture; search and aggregate the days first.")
         return Network(architecture, config.model, dense, sparse, copies=candidate.copies or 1)
-    if candidate.model == "dlrm":
-        return DLRM(config.model, dense, sparse)
-    raise UserError(f"No model is called '{candidate.model}'; known: distdnas, dlrm.")
+    return _baseline(candidate.model).build(config.model, dense, sparse)
 
 
 def title(candidate: Candidate) -> str:
     """Return the name under which tables and figures show a model."""
     if candidate.model == DISTDNAS:
         return f"DistDNAS (θ={candidate.theta:g}, M={candidate.copies})"
-    if candidate.model == "dlrm":
-        return "DLRM"
-    raise UserError(f"No model is called '{candidate.model}'; known: distdnas, dlrm.")
+    return _baseline(candidate.model).title
+
+
+def _baseline(name: str) -> Baseline:
+    if name not in REGISTRY:
+        raise UserError(f"No model is called '{name}'; known: {DISTDNAS}, {', '.join(REGISTRY)}.")
+    return REGISTRY[name]

@@ -92,7 +92,8 @@ def train_model(
     torch.manual_seed(seed)
     network = build()
     torch.manual_seed(seed)  # so that the tables of all networks begin alike
-    model = CTRModel(Embedding(manifest.table_sizes, config.model.dim_s), network).to(device)
+    embedding = Embedding(manifest.table_sizes, config.model.dim_s)
+    model = CTRModel(embedding, network, config.optimizer.precision).to(device)
     optimizers = Optimizers(model, config.optimizer)
     trajectory = Trajectory(steps, ["loss"], device, bound=config.optimizer.divergence * math.log(2))
     checkpoints = Checkpoints(folder / CHECKPOINTS, identity(config, seed, manifest))

@@ -23,6 +23,7 @@ from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.network import Mixing, Network
 from distdnas_hpc.nn.optim import Optimizers
 from distdnas_hpc.progress import Progress
+from distdnas_hpc.search.bilevel import BATCHES
 from distdnas_hpc.search.cost import CostImportance, cost_importance
 from distdnas_hpc.search.day import search_day
 from distdnas_hpc.search.weights import ArchitectureWeights
@@ -88,9 +89,13 @@ def test_writes_the_probabilities_and_what_they_come_from(planted, tmp_path):
     assert result["rows"] == found["rows"] == 2 * STEPS * 34
 
 
-def test_is_the_textbook_loop(planted, tmp_path):
-    """First-order bilevel search written without any care for speed: backward everywhere, no trajectory."""
-    search(planted, tmp_path)
+@pytest.mark.parametrize(("architecture_after", "w_alone"), [(0, 0), (0.5, 3)])
+def test_is_the_textbook_loop(planted, tmp_path, architecture_after, w_alone):
+    """First-order bilevel search written without any care for speed: backward everywhere, no trajectory.
+
+    Of 7 steps, 3 lie within the first half: in them both batches are w's.
+    """
+    search(planted, tmp_path, architecture_after=architecture_after)
     config, (_, manifest, importance) = make_config(planted[0]), planted
     torch.manual_seed(config.seed_of("search", "day_01"))
     network = Network(Architecture.full(2), config.model, 2, 3)
@@ -110,7 +115,7 @@ def test_is_the_textbook_loop(planted, tmp_path):
             weights.zero_grad()
             logits_of_rows = model(batch.dense, batch.sparse, mixing=weights.sample(temperature, noise))
             loss = binary_cross_entropy_with_logits(logits_of_rows, batch.label)
-            if part == "w":
+            if part == "w" or step <= w_alone:
                 loss.backward()
                 optimizers.step(scale)
             else:
@@ -120,6 +125,20 @@ def test_is_the_textbook_loop(planted, tmp_path):
                 adam.step()
     expected = np.array([weights.alpha_logits.tolist(), weights.beta_logits.tolist()])
     assert logits(tmp_path) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("bilevel", BATCHES)
+def test_a_and_b_stay_even_as_long_as_w_learns_alone(planted, tmp_path, bilevel):
+    """All at 1/5 until architecture_after; then they move. Both losses are told all the time, and so is R."""
+    steps = search(planted, tmp_path, bilevel=bilevel, architecture_after=0.5)["steps"]
+    rows = pq.read_table(tmp_path / "trajectory.parquet").to_pylist()
+    for row in rows:
+        even = row["alpha"] == row["beta"] == [np.float32(0.2)] * 10
+        assert even == (row["step"] <= 0.5 * steps)
+        assert row["loss_w"] > 0
+        assert row["loss_architecture"] > 0
+    s = planted[2].dense.sum() + planted[2].sparse.sum()
+    assert rows[0]["regularisation"] == pytest.approx(0.004 * s / 5, rel=1e-5)
 
 
 def test_equal_seeds_give_equal_weights_bit_for_bit_and_other_days_and_seeds_do_not(planted, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from distdnas_hpc.config import Config
+from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.train.candidates import Candidate, candidates
@@ -40,7 +41,9 @@ def test_there_is_a_model_for_each_theta_and_m_and_one_for_each_baseline():
     )
 
 
-@pytest.mark.parametrize("candidate", candidates(small_config(copies=[1, 2])), ids=lambda each: each.task)
+@pytest.mark.parametrize(
+    "candidate", candidates(small_config(copies=[1, 2], baselines=BASELINES)), ids=lambda each: each.task
+)
 def test_every_candidate_builds_a_network_that_gives_a_logit_a_row(candidate):
     network = build_network(candidate, small_config(), 2, 3, ARCHITECTURE)
     assert network(torch.randn(5, 2), torch.randn(5, 3, 8)).shape == (5,)
@@ -66,7 +69,7 @@ def test_distdnas_without_an_architecture_is_refused():
 
 def test_an_unknown_name_is_told_with_the_known_ones():
     stranger = Candidate("stranger", "stranger")
-    with pytest.raises(UserError, match="'stranger'; known: distdnas, dlrm"):
+    with pytest.raises(UserError, match="'stranger'; known: distdnas, logistic_regression, wide_deep, dlrm"):
         build_network(stranger, small_config(), 2, 3, None)
-    with pytest.raises(UserError, match="'stranger'; known: distdnas, dlrm"):
+    with pytest.raises(UserError, match="'stranger'; known: distdnas, logistic_regression, wide_deep, dlrm"):
         title(stranger)
