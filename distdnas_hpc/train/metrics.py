@@ -1,7 +1,7 @@
 """AUC, LogLoss, NE and calibration of one day's scores, each with its standard error (paper §V-B).
 
-Memory: logits take 4 bytes a row and labels one; evaluating them takes another 5, whatever else is computed in stretches
-of rows. A day of Criteo Terabyte, 195.8 million rows, so needs 2 GB in all.
+Memory: logits take 4 bytes a row and labels one; evaluating them takes another 5 at most, for all else is computed in
+stretches of rows. A day of Criteo Terabyte, 195.8 million rows, so needs 2 GB in all.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Metrics:
 
 
 class Stretch(NamedTuple):
-    """Some rows, (n,) float64 each: whether they were clicked, 0 or 1, their binary cross entropy, their probability."""
+    """Some rows, (n,) float64 each: whether clicked (0 or 1), binary cross entropy, probability of a click."""
 
     clicked: NDArray[np.float64]
     loss: NDArray[np.float64]
@@ -118,7 +118,7 @@ def checked(label: ArrayLike, logit: ArrayLike) -> tuple[NDArray[np.uint8], Floa
     labels, logits = np.asarray(label), np.asarray(logit)
     if labels.ndim != 1 or labels.shape != logits.shape or not labels.size:
         raise ValueError(f"label {labels.shape} and logit {logits.shape} must be (n,) arrays of one length, not empty")
-    if not np.isin(labels, (0, 1)).all():
+    if not ((labels == 0) | (labels == 1)).all():
         raise ValueError("label must be 0 or 1")
     if not np.isfinite(logits).all():
         raise ValueError("logit must be finite")

@@ -30,8 +30,8 @@ class Difference(NamedTuple):
 
     Attributes
     ----------
-    auc, auc_standard_error : AUC less the baseline's, and its standard error over the draw of these rows; nan where it is
-        not defined.
+    auc, auc_standard_error : AUC less the baseline's, and its standard error over the draw of these rows; nan where it
+        is not defined.
     relative_ne_percent, relative_ne_percent_standard_error : (NE ÷ the baseline's - 1)·100, and likewise.
     """
 
@@ -93,21 +93,21 @@ def comparer(baseline: Scores) -> Callable[[Scores], Difference]:
             ]
             auc = float(differences[0].mean())
             if min(m, n) > 1:
-                variance = sum(np.var(each, ddof=1) / len(each) for each in differences)
+                variance = sum(float(np.var(each, ddof=1)) / len(each) for each in differences)
         return Difference(auc, float(np.sqrt(variance)), 100 * (ratio - 1), float(100 * ne_error))
 
     return compare
 
 
-def _placements(scores: Scores) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _placements(scores: Scores) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """Return twice the placements of the clicked rows, and of the others, in the rows' order."""
     positive, negative = by_class(*scores)
     clicked = scores.label.view(np.bool_)
     return _of_class(scores.logit[clicked], negative), _of_class(scores.logit[~clicked], positive)
 
 
-def _of_class(logit: Floats, others: Floats) -> NDArray[np.int32]:
-    found = np.empty(len(logit), np.int32)
+def _of_class(logit: Floats, others: Floats) -> NDArray[np.integer]:
+    found: NDArray[np.integer] = np.empty(len(logit), np.int32 if len(others) < 2**30 else np.int64)
     for start in range(0, len(logit), STRETCH):
         part = logit[start : start + STRETCH]
         order = np.argsort(part)  # searching for sorted values is five times as fast as for scattered ones
