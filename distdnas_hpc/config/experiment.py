@@ -46,8 +46,14 @@ class Config(Section):
         return self.model_dump(mode="json", by_alias=True)
 
     def experiment(self) -> dict[str, Any]:
-        """Return what decides results: everything but where the run lives, where its tasks run and how they resume."""
-        return {key: value for key, value in self.to_dict().items() if key not in ("run", "cluster", "checkpoint")}
+        """Return what decides results.
+
+        That is everything but where the run lives, where its tasks run, how they resume, and which models are compared:
+        no model's result depends on the others.
+        """
+        tree = {key: value for key, value in self.to_dict().items() if key not in ("run", "cluster", "checkpoint")}
+        tree["train"] = {key: value for key, value in tree["train"].items() if key not in ("baselines", "recurring")}
+        return tree
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that are equal exactly when `experiment()` is."""
