@@ -11,9 +11,13 @@ from pydantic import Field, model_validator
 from distdnas_hpc.config.cluster import Cluster
 from distdnas_hpc.config.data import Data
 from distdnas_hpc.config.model import Checkpoint, Model, Optimizer
+from distdnas_hpc.config.planted import Planted
 from distdnas_hpc.config.search import Cost, Search
 from distdnas_hpc.config.section import Section
 from distdnas_hpc.config.train import Train
+
+NO_PART = ("run", "cluster", "checkpoint", "tensorboard")
+"""Keys that decide no result: where the run lives, where its tasks run, how they resume, what they tell meanwhile."""
 
 
 class Config(Section):
@@ -22,6 +26,7 @@ class Config(Section):
     run: Path = Field(description="the run folder; holds everything of this experiment")
     seed: int = Field(1, ge=0)
     data: Data
+    planted: Planted | None = Field(None, description="how 'distdnas planted' writes the raw days; default: it doesn't")
     model: Model = Model()
     optimizer: Optimizer = Optimizer()
     cost: Cost = Cost()
@@ -29,12 +34,28 @@ class Config(Section):
     train: Train
     checkpoint: Checkpoint = Checkpoint()
     cluster: Cluster = Cluster()
+    tensorboard: bool = Field(False, description="whether tasks write TensorBoard's event files beside their results")
 
     @model_validator(mode="after")
     def _days_exist(self) -> "Config":
         for key, last in (("search.days", max(self.search.days)), ("train.test_day", self.train.test_day)):
             if last > self.data.days:
                 raise ValueError(f"{key} names day {last}, but data.days says there are {self.data.days}")
+        return self
+
+    @model_validator(mode="after")
+    def _planted_fits(self) -> "Config":
+        if self.planted is not None:
+            schema = self.data.schema_
+            if schema.format != "tsv" or "{day}" not in self.data.raw:
+                raise ValueError(
+                    "planted days are Criteo's text, a file each: set data.schema to criteo, and {day} in data.raw"
+                )
+            if self.planted.columns > min(schema.dense, schema.sparse):
+                raise ValueError(
+                    f"planted.columns ({self.planted.columns}) is more than there are dense ({schema.dense}) or sparse "
+                    f"({schema.sparse}) columns"
+                )
         return self
 
     def seed_of(self, *names: str) -> int:
@@ -48,10 +69,9 @@ class Config(Section):
     def experiment(self) -> dict[str, Any]:
         """Return what decides results.
 
-        That is everything but where the run lives, where its tasks run, how they resume, and which models are compared:
-        no model's result depends on the others.
+        That is everything but what `NO_PART` names, and which models are compared: no model's result depends on others.
         """
-        tree = {key: value for key, value in self.to_dict().items() if key not in ("run", "cluster", "checkpoint")}
+        tree = {key: value for key, value in self.to_dict().items() if key not in NO_PART}
         tree["train"] = {key: value for key, value in tree["train"].items() if key not in ("baselines", "recurring")}
         return tree
 
