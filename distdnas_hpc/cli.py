@@ -12,18 +12,22 @@ import typer
 from rich.console import Console
 
 from distdnas_hpc import __version__, pipeline
-from distdnas_hpc.cluster import slurm
-from distdnas_hpc.cluster.display import ForegroundProgress, draw
+from distdnas_hpc.cluster.display import ForegroundProgress, draw, watch_run
 from distdnas_hpc.cluster.execute import TaskError
+from distdnas_hpc.cluster.logs import find_task, follow, log_files
+from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.data.inspect import describe, verify_days
+from distdnas_hpc.data.planted_days import write_planted_days
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
+from distdnas_hpc.report.models_table import models_table
+from distdnas_hpc.report.planted_table import planted_table
 from distdnas_hpc.report.results import read_cost, read_results
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
 from distdnas_hpc.report.weights_table import weights_table
@@ -39,6 +43,8 @@ app = typer.Typer(
 out, err = Console(), Console(stderr=True)
 
 KEPT = "What is done is kept."
+WATCH_INTERVAL = 5.0
+"""Seconds between looks at a run; each asks squeue, whose controller serves the whole cluster."""
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, e.g. configs/quickstart.yaml.")]
 Cluster = Annotated[
@@ -49,6 +55,7 @@ Cluster = Annotated[
     ),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="With --cluster local: how many tasks at a time.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/quickstart.")]
 Run = Annotated[Path | None, typer.Option("--run", help="The run folder, instead of the config's.")]
 Detach = Annotated[
     bool, typer.Option("--detach", help="With --cluster slurm: submit and leave; look later with 'distdnas status'.")
@@ -160,6 +167,26 @@ def data(
 
 
 @app.command()
+def planted(
+    config_file: ConfigFile,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, an object a day.")] = False,
+) -> None:
+    """Write raw days whose click probabilities are known, to see what a search finds: 'planted' in the config.
+
+    Tells what the best possible model would score on each day, which also stands in DAY.truth.yaml beside it. Days that
+    are there are kept.
+    """
+    config = load_config(config_file)
+    with _ends_told(f"distdnas planted {config_file}"), ForegroundProgress(err, "planted") as progress:
+        truths = write_planted_days(config, progress)
+    if as_json:
+        typer.echo(json.dumps(truths, indent=2))
+        return
+    out.print(planted_table(truths))
+    out.print(f"Days and truths: {config.data.raw_file(1).parent}", soft_wrap=True, highlight=False)
+
+
+@app.command()
 def cost(
     config_file: ConfigFile,
     cluster: Cluster = None,
@@ -186,25 +213,94 @@ def cost(
 
 
 @app.command()
+def models(
+    config_file: ConfigFile,
+    folder: Run = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Show what every model costs to serve: MACs a row and parameters, beside the paper's Table I.
+
+    The supernet, the discovered network of each θ and M once days are searched, and all published models, trained or
+    not. Nothing is allocated or changed, so it needs neither data nor a GPU. docs/models.md says how they are built.
+    """
+    content = pipeline.models(_with_options(load_config(config_file), None, None, folder))
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        out.print(models_table(content), highlight=False, soft_wrap=False)
+
+
+@app.command()
 def status(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/quickstart.")],
+    folder: RunArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again until all tasks have ended.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="A line for every task, also of stages that are done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each task, in a list.")] = False,
 ) -> None:
     """Show every task of a run: its state, speed, loss and time left, and why it went wrong if it did.
 
-    Exit status 1 when a task failed, diverged, was interrupted or got lost.
+    On a wide terminal also attempt, node, most memory and time so far. Slurm is asked once, for all jobs; where it
+    does not answer, the run's files tell what they know. Exit status 1 when a task went wrong.
     """
     run = RunFolder(folder)
-    statuses = run_status(run, pipeline.stages(run.config), slurm.alive_jobs(run))
+    stages = pipeline.stages(run.config)
+    if watch:
+        with _left_with_ctrl_c():
+            statuses = watch_run(run, stages, err if as_json else out, lambda: queue(run), WATCH_INTERVAL, every=every)
+    else:
+        statuses = run_status(run, stages, queue(run))
     if as_json:
         typer.echo(json.dumps([asdict(told) for told in statuses], indent=2))
     else:
-        out.print(draw(statuses), soft_wrap=True)
+        if not (watch and out.is_terminal):
+            out.print(draw(statuses, every=every), soft_wrap=True)
         done = sum(told.state == "done" for told in statuses)
         report = f"; report: {run.path / 'report.html'}" if (run.path / "report.html").is_file() else ""
         out.print(f"{done} of {len(statuses)} tasks done{report}", highlight=False, soft_wrap=True)
     if any(told.state in WENT_WRONG for told in statuses):
         raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    folder: RunArgument,
+    day: Annotated[
+        int | None, typer.Option("--day", min=1, help="A day's task, of search if no stage is given.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="The stage, e.g. parse, search, train.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="The task in the stage, e.g. dlrm.")] = None,
+    attempt: Annotated[int | None, typer.Option("--attempt", min=1, help="Default: the newest.")] = None,
+    follows: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as the log grows, until the task ends.")
+    ] = False,
+) -> None:
+    """Print the log of a task, and what its process or job printed beside it.
+
+    For example [bold]distdnas logs runs/quickstart --day 1[/bold] or [bold]--stage train --task dlrm --follow[/bold].
+    """
+    if day is not None and task is not None:
+        raise UserError("Give --day or --task, not both.")
+    if follows and attempt is not None:
+        raise UserError("--follow shows the newest attempt; leave out --attempt.")
+    run = RunFolder(folder)
+    named = pipeline.day_name(day) if day is not None else task
+    chosen, name = find_task(pipeline.stages(run.config), stage, named)
+    if follows:
+        with _left_with_ctrl_c():
+            for text in follow(run, chosen, name, lambda: queue(run), WATCH_INTERVAL):
+                typer.echo(text, nl=False)
+        return
+    number = attempt or run.last_attempt(chosen.name, name)
+    files = log_files(run, chosen.name, name, number) if number else []
+    if not files:
+        attempts = run.last_attempt(chosen.name, name)
+        said = f"attempt {number} of {attempts} left no log" if attempts else "it was not begun yet"
+        raise UserError(
+            f"There is no log of {chosen.name}/{name} in {run.path}: {said}. See 'distdnas status {folder}'."
+        )
+    for path in files:
+        err.print(f"── {path}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
 
 
 @app.command(hidden=True)
@@ -253,6 +349,16 @@ def _ends_told(command: str, watch: str | None = None) -> Iterator[None]:
         err.print(f"The run is not finished. {KEPT} Go on with: {command}", highlight=False)
         faulty_input = bool(error.wrong) and all(told.input_fault for told in error.wrong)
         raise typer.Exit(2 if faulty_input else 1) from None
+
+
+@contextmanager
+def _left_with_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C end a command that only looks."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("\nStopped looking; the run goes on.", highlight=False)
+        raise typer.Exit from None
 
 
 def _tell_error(sentence: str) -> None:

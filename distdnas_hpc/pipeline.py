@@ -77,6 +77,50 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     execute(folder, known[stage, task], task, attempt)
 
 
+def models(config: Config) -> dict[str, Any]:
+    """Tell what every model costs, from what the run folder has by now, if there is one; no table is allocated.
+
+    Returns
+    -------
+    dict with models (those of `train.model_costs` and parameters, tables included; None where nothing says how many
+    rows they have), table_rows, and notes, sentences for people.
+    """
+    from dataclasses import asdict
+
+    from distdnas_hpc.nn.architecture import Architecture
+    from distdnas_hpc.train.model_costs import is_the_papers, model_costs
+
+    files = {theta: config.run / "aggregate" / WHOLE / architecture_file(theta) for theta in config.search.theta}
+    found = {theta: Architecture.from_dict(read_yaml(path)) for theta, path in files.items() if path.is_file()}
+    rows, tables = _table_rows(config)
+    per_row = config.model.dim_s
+    costs = [
+        {**asdict(cost), "parameters": None if rows is None else cost.interaction_parameters + rows * per_row}
+        for cost in model_costs(config, found)
+    ]
+    notes = [tables]
+    if len(found) < len(files):
+        notes.append("The discovered network is missing: search and aggregate the days first.")
+    if not is_the_papers(config):
+        notes.append("Dimensions or columns are not the paper's, so Table I's numbers are not beside them.")
+    return {"models": costs, "table_rows": rows, "notes": notes}
+
+
+def _table_rows(config: Config) -> tuple[int | None, str]:
+    """Return the rows of all embedding tables, and a sentence that says where they come from."""
+    from distdnas_hpc.data.criteo_terabyte import CARDINALITIES
+    from distdnas_hpc.data.manifest import MANIFEST, Manifest
+
+    prepared = config.run / "prepared"
+    if (prepared / MANIFEST).is_file():
+        rows = sum(Manifest.load(prepared, config.data).table_sizes)
+        return rows, f"Params include {rows:,} embedding rows of {prepared}."
+    if config.data.schema_.sparse == len(CARDINALITIES):
+        rows = sum(min(values + 1, config.data.max_rows) for values in CARDINALITIES)
+        return rows, f"Params include {rows:,} embedding rows: Criteo Terabyte's, as nothing is prepared yet."
+    return None, "Params need the data: prepare it first."
+
+
 def _parse(work: Work) -> dict[str, Any]:
     """Turn the raw text of a day into shards."""
     from distdnas_hpc.data.prepare import parse_day

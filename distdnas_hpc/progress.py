@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,7 @@ class Progress:
     ) -> None:
         """Say that `fraction` (0 to 1) of the task is done, over `rows` rows so far, at a smoothed `loss`.
 
-        A search also says its `architecture`, α and β flat.
+        A search also says its `architecture`, α and β flat. The most memory that the process had is told as well.
 
         Written when the last one is old enough, and always when fraction is 1.
         """
@@ -65,6 +66,7 @@ class Progress:
             "eta_seconds": (
                 elapsed * (1 - fraction) / (fraction - fraction_before) if fraction > fraction_before else None
             ),
+            "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # Linux counts in KiB
             "time": time.time(),
         }
         write_text(self._path, json.dumps(content), durable=False)

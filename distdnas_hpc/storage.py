@@ -16,6 +16,9 @@ import yaml
 
 from distdnas_hpc.errors import UserError
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Reads the YAML that `write_yaml` wrote; the compiled one, where there is one, is ten times as fast."""
+
 CHECKPOINTS = "checkpoints"
 """Folder in a task's folder of what its next attempt goes on from; gone when the task has a result."""
 
@@ -69,7 +72,7 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a mapping written by `write_yaml`; a UserError names a file that is missing or damaged."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), LOADER)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; is this the folder of a run that got this far?") from None
     except yaml.YAMLError as error:

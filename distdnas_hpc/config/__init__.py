@@ -8,6 +8,7 @@ from distdnas_hpc.config.cluster import Cluster, Slurm
 from distdnas_hpc.config.data import SCHEMAS, Data, DayColumn, Schema
 from distdnas_hpc.config.experiment import Config
 from distdnas_hpc.config.model import Checkpoint, Model, Optimizer
+from distdnas_hpc.config.planted import Parts, Planted
 from distdnas_hpc.config.reading import load_config
 from distdnas_hpc.config.search import Cost, Search, Temperature
 from distdnas_hpc.config.section import Days, Section
@@ -24,6 +25,8 @@ __all__ = [
     "Days",
     "Model",
     "Optimizer",
+    "Parts",
+    "Planted",
     "Schema",
     "Search",
     "Section",

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from distdnas_hpc.config.cluster import Cluster
 from distdnas_hpc.config.data import Data
 from distdnas_hpc.config.model import Checkpoint, Model, Optimizer
+from distdnas_hpc.config.planted import Planted
 from distdnas_hpc.config.search import Cost, Search
 from distdnas_hpc.config.section import Section
 from distdnas_hpc.config.train import Train
@@ -25,6 +26,7 @@ class Config(Section):
     run: Path = Field(description="the run folder; holds everything of this experiment")
     seed: int = Field(1, ge=0)
     data: Data
+    planted: Planted | None = Field(None, description="how 'distdnas planted' writes the raw days; default: it doesn't")
     model: Model = Model()
     optimizer: Optimizer = Optimizer()
     cost: Cost = Cost()
@@ -39,6 +41,21 @@ class Config(Section):
         for key, last in (("search.days", max(self.search.days)), ("train.test_day", self.train.test_day)):
             if last > self.data.days:
                 raise ValueError(f"{key} names day {last}, but data.days says there are {self.data.days}")
+        return self
+
+    @model_validator(mode="after")
+    def _planted_fits(self) -> "Config":
+        if self.planted is not None:
+            schema = self.data.schema_
+            if schema.format != "tsv" or "{day}" not in self.data.raw:
+                raise ValueError(
+                    "planted days are Criteo's text, a file each: set data.schema to criteo, and {day} in data.raw"
+                )
+            if self.planted.columns > min(schema.dense, schema.sparse):
+                raise ValueError(
+                    f"planted.columns ({self.planted.columns}) is more than there are dense ({schema.dense}) or sparse "
+                    f"({schema.sparse}) columns"
+                )
         return self
 
     def seed_of(self, *names: str) -> int:

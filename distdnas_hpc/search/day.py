@@ -105,11 +105,11 @@ def search_day(
     }
     with Loop(steps, checkpoints, config.checkpoint, model, trajectory, parts, suspect) as loop:
         done = loop.resume()
-        batches = (batch.to(device) for batch in feed.batches(batches_a_step * done))
+        of_steps = zip(feed.batches(done)) if settings.bilevel == "joint" else feed.pairs(done)
         architecture = None
         progress.start(done / steps, trajectory.rows)
         for step in loop.steps():
-            of_step = [next(batches) for _ in range(batches_a_step)]
+            of_step = [batch.to(device) for batch in next(of_steps)]
             temperature = settings.temperature.at(step / steps)
             w_alone = step <= settings.architecture_after * steps
             found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps), w_alone=w_alone)
