@@ -10,6 +10,7 @@ import yaml
 
 from distdnas_hpc.storage import read_yaml
 from tests.docs import commands_of, run
+from tests.report.browser import picture
 from tests.shrunk import ROOT, SMALL_BATCHES, write_config
 
 REPRODUCING, API, README = ((ROOT / page).read_text() for page in ("docs/reproducing.md", "docs/api.md", "README.md"))
@@ -55,6 +56,14 @@ def test_the_commands_of_reproducing_work(folder):
         assert told.stdout
     for figure in (1, 3, 4, 5, 6):
         assert (folder / f"figure{figure}.svg").is_file()
+
+
+def test_pictures_that_pages_show_are_there_and_small():
+    shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert shown == ["docs/report.png"]
+    width, height = picture(ROOT / shown[0])[:2]
+    assert min(width, height) > 1000
+    assert (ROOT / shown[0]).stat().st_size < 300_000
 
 
 def test_every_table_and_figure_with_results_has_its_command():

@@ -89,20 +89,21 @@ def _header(name: str, results: Results) -> Markup:
 def _comparison(results: Results) -> Markup:
     missing = ", ".join(results.missing_models)
     note = absent(f"Not trained: {missing}. No result of it was found in this run.") if missing else None
-    if not results.models:
+    if not results.models and not results.diverged:
         return join(note)
     points = points_of(results, "auc")
-    return join(
-        note,
-        table(HEADERS, comparison_cells(results), "stack"),
-        tag("p", caveat(results), class_="caveat"),
+    plot = (
         figure(
             pareto(points, "auc", f"day {results.config.train.test_day}"),
             "Up and to the left is better. The line is the Pareto frontier; the bars are 95% intervals for the draw of "
             "the test rows, which are the same for all models.",
         )
         if points
-        else None,
+        else None
+    )
+    words = tag(
+        "div",
+        tag("p", caveat(results), class_="caveat"),
         tag(
             "p",
             "MACs are multiply-accumulates a sample (FLOPs in the paper’s tables). NE is the LogLoss divided by the "
@@ -111,6 +112,7 @@ def _comparison(results: Results) -> Markup:
         ),
         tag("details", tag("summary", "The table as Markdown"), tag("pre", comparison_markdown(results))),
     )
+    return join(note, table(HEADERS, comparison_cells(results), "stack"), tag("div", plot, words, class_="grid"))
 
 
 def _architecture(results: Results) -> Markup:

@@ -46,7 +46,7 @@ thead th { font-weight: 500; color: var(--muted); border-bottom: 1px solid var(-
 tbody th { font-weight: 600; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 table.narrow { width: auto; min-width: min(100%, 28rem); }
-table + p, table + figure, details + p { margin-top: 1rem; }
+table + p, table + figure, table + details, table + .grid, details + p { margin-top: 1rem; }
 ul.tables { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: .1rem 1.5rem;
   list-style: none; margin: 0 0 1rem; padding: 0; font: .8125rem/1.6 var(--sans); }
 ul.tables li { display: flex; justify-content: space-between; border-bottom: 1px solid var(--rule);
