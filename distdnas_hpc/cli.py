@@ -20,6 +20,7 @@ from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import Config, load_config
+from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.planted_days import write_planted_days
 from distdnas_hpc.errors import UserError
@@ -98,15 +99,38 @@ def run(
     """
     config = _with_options(load_config(config_file), cluster, workers, folder)
     run = _launch(config, pipeline.stages, detach, f"distdnas run {config_file}")
-    if detach:
-        return
-    results = read_results(run.path)
-    if as_json:
-        typer.echo(json.dumps(comparison(results), indent=2))
-        return
-    out.print(comparison_table(results))
-    out.print(caveat(results), soft_wrap=True, highlight=False)
-    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
+    if not detach:
+        _show_comparison(run, as_json)
+
+
+@app.command()
+def compare(
+    config_file: ConfigFile,
+    models: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME", help=f"Of {', '.join(BASELINES)}. Default: all.")
+    ] = None,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    folder: Run = None,
+    detach: Detach = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON instead of a table.")] = False,
+) -> None:
+    """Train published models beside the discovered network, and compare all of them on the test day.
+
+    It is 'distdnas run' with other baselines than the config's. In the same run folder, only what is missing is done:
+    models that are trained stay, and 'distdnas run' shows those of the config again.
+    """
+    chosen = [name.strip() for name in models.split(",")] if models else list(BASELINES)
+    for name in chosen:
+        if name not in BASELINES:
+            raise UserError(f"No model is called '{name}'; known: {', '.join(BASELINES)}.")
+    config = _with_options(load_config(config_file), cluster, workers, folder)
+    train = config.train.model_copy(update={"baselines": tuple(dict.fromkeys(chosen))})
+    config = config.model_copy(update={"train": train})
+    command = f"distdnas compare {config_file}{f' --models {models}' if models else ''}"
+    run = _launch(config, pipeline.stages, detach, command)
+    if not detach:
+        _show_comparison(run, as_json)
 
 
 @app.command()
@@ -310,6 +334,16 @@ def task(folder: Path, stage: str, name: str, attempt: Annotated[int, typer.Opti
         pipeline.run_task(str(folder), stage, name, attempt)
     except (TaskError, KeyboardInterrupt):  # how it ended stands in the attempt's folder
         raise typer.Exit(1) from None
+
+
+def _show_comparison(run: RunFolder, as_json: bool) -> None:
+    results = read_results(run.path)
+    if as_json:
+        typer.echo(json.dumps(comparison(results), indent=2))
+        return
+    out.print(comparison_table(results))
+    out.print(caveat(results), soft_wrap=True, highlight=False)
+    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 def _with_options(config: Config, cluster: str | None, workers: int | None, folder: Path | None) -> Config:

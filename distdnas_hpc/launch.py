@@ -59,6 +59,8 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
         there = RunFolder(config.run)
         _refuse_if_busy(there, pipeline.stages(there.config))
     run = RunFolder.prepare(config)
+    if pipeline.outdated(run):
+        (run.task_folder("report", pipeline.WHOLE) / "result.yaml").unlink()
     if on_slurm:
         try:
             jobs = slurm.submit(run, stages, pipeline.run_task)

@@ -67,8 +67,13 @@ class Config(Section):
         return self.model_dump(mode="json", by_alias=True)
 
     def experiment(self) -> dict[str, Any]:
-        """Return what decides results: everything but what `NO_PART` names."""
-        return {key: value for key, value in self.to_dict().items() if key not in NO_PART}
+        """Return what decides results.
+
+        That is everything but what `NO_PART` names, and which models are compared: no model's result depends on others.
+        """
+        tree = {key: value for key, value in self.to_dict().items() if key not in NO_PART}
+        tree["train"] = {key: value for key, value in tree["train"].items() if key not in ("baselines", "recurring")}
+        return tree
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that are equal exactly when `experiment()` is."""
