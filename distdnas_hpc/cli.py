@@ -28,6 +28,7 @@ from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day, mend, scripts
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
+from distdnas_hpc.report.forming import forming
 from distdnas_hpc.report.models_table import models_table
 from distdnas_hpc.report.planted_table import planted_table
 from distdnas_hpc.report.results import read_cost, read_results
@@ -350,7 +351,16 @@ def status(
     stages = pipeline.stages(run.config)
     if watch:
         with _left_with_ctrl_c():
-            statuses = watch_run(run, stages, err if as_json else out, lambda: queue(run), WATCH_INTERVAL, every=every)
+            search = run.config.search
+            statuses = watch_run(
+                run,
+                stages,
+                err if as_json else out,
+                lambda: queue(run),
+                WATCH_INTERVAL,
+                every=every,
+                below=lambda: forming(run.path, search.days, search.theta[0]),
+            )
     else:
         statuses = run_status(run, stages, queue(run))
     if as_json:
