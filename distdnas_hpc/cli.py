@@ -21,12 +21,14 @@ from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import Config, load_config
+from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.planted_days import write_planted_days
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day, mend, scripts
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
+from distdnas_hpc.report.forming import forming
 from distdnas_hpc.report.models_table import models_table
 from distdnas_hpc.report.planted_table import planted_table
 from distdnas_hpc.report.results import read_cost, read_results
@@ -99,15 +101,38 @@ def run(
     """
     config = _with_options(load_config(config_file), cluster, workers, folder)
     run = _launch(config, pipeline.stages, detach, f"distdnas run {config_file}")
-    if detach:
-        return
-    results = read_results(run.path)
-    if as_json:
-        typer.echo(json.dumps(comparison(results), indent=2))
-        return
-    out.print(comparison_table(results))
-    out.print(caveat(results), soft_wrap=True, highlight=False)
-    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
+    if not detach:
+        _show_comparison(run, as_json)
+
+
+@app.command()
+def compare(
+    config_file: ConfigFile,
+    models: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME", help=f"Of {', '.join(BASELINES)}. Default: all.")
+    ] = None,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    folder: Run = None,
+    detach: Detach = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON instead of a table.")] = False,
+) -> None:
+    """Train published models beside the discovered network, and compare all of them on the test day.
+
+    It is 'distdnas run' with other baselines than the config's. In the same run folder, only what is missing is done:
+    models that are trained stay, and 'distdnas run' shows those of the config again.
+    """
+    chosen = [name.strip() for name in models.split(",")] if models else list(BASELINES)
+    for name in chosen:
+        if name not in BASELINES:
+            raise UserError(f"No model is called '{name}'; known: {', '.join(BASELINES)}.")
+    config = _with_options(load_config(config_file), cluster, workers, folder)
+    train = config.train.model_copy(update={"baselines": tuple(dict.fromkeys(chosen))})
+    config = config.model_copy(update={"train": train})
+    command = f"distdnas compare {config_file}{f' --models {models}' if models else ''}"
+    run = _launch(config, pipeline.stages, detach, command)
+    if not detach:
+        _show_comparison(run, as_json)
 
 
 @app.command("launch")
@@ -326,7 +351,16 @@ def status(
     stages = pipeline.stages(run.config)
     if watch:
         with _left_with_ctrl_c():
-            statuses = watch_run(run, stages, err if as_json else out, lambda: queue(run), WATCH_INTERVAL, every=every)
+            search = run.config.search
+            statuses = watch_run(
+                run,
+                stages,
+                err if as_json else out,
+                lambda: queue(run),
+                WATCH_INTERVAL,
+                every=every,
+                below=lambda: forming(run.path, search.days, search.theta[0]),
+            )
     else:
         statuses = run_status(run, stages, queue(run))
     if as_json:
@@ -390,6 +424,16 @@ def task(folder: Path, stage: str, name: str, attempt: Annotated[int, typer.Opti
         pipeline.run_task(str(folder), stage, name, attempt)
     except (TaskError, KeyboardInterrupt):  # how it ended stands in the attempt's folder
         raise typer.Exit(1) from None
+
+
+def _show_comparison(run: RunFolder, as_json: bool) -> None:
+    results = read_results(run.path)
+    if as_json:
+        typer.echo(json.dumps(comparison(results), indent=2))
+        return
+    out.print(comparison_table(results))
+    out.print(caveat(results), soft_wrap=True, highlight=False)
+    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 def _with_options(config: Config, cluster: str | None, workers: int | None, folder: Path | None) -> Config:

@@ -64,7 +64,9 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
     whole = any(stage.name == "aggregate" for stage in stages)
     if whole and (outdated := pipeline.outdated(run)):
         aside = run.set_aside(outdated)
-        console.print(f"A day is done that the results lack: they are made again, the old ones are in {aside}.")
+        console.print(
+            f"Some results lack a day or a model that is there: they are made again, the old ones are in {aside}."
+        )
     if on_slurm:
         try:
             jobs = submission.submit(run, stages, pipeline.run_task)

@@ -43,12 +43,22 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
     try:
-        yield temporary
-        if durable:
-            _fsync(temporary)
-        temporary.replace(path)
-        if durable:
-            _fsync(path.parent)
+        with naming_full_disk(path):
+            yield temporary
+            if durable:
+                _fsync(temporary)
+            temporary.replace(path)
+            if durable:
+                _fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Raise a UserError where `path` can't be written because the disk is full, or a quota reached."""
+    try:
+        yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -56,8 +66,6 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
             f"{path} can't be written: {os.strerror(error.errno).lower()}; make room there, then run the same command "
             "again: what is finished is kept."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
