@@ -1,13 +1,14 @@
 """The experiment as stages of tasks, from raw days to the report (DESIGN §1).
 
-    parse ─ merge ─ encode ─ manifest ─┬─ search ─ aggregate ─ train ─ report
-                               cost ───┘
+    parse ─ merge ─ encode ─ manifest ─┬─ search ─ aggregate ─┬─ train ─────┬─ report
+                               cost ───┘                      └─ recurring ─┘
 
 Every task reads files and writes files, so it runs anywhere that sees the run folder. Functions import what they need
 when they run: listing a run's stages must not wait for torch.
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config
 from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.storage import read_yaml, write_yaml
-from distdnas_hpc.train.candidates import architecture_file, candidates
+from distdnas_hpc.train.candidates import Candidate, architecture_file, candidates, recurring
 
 if TYPE_CHECKING:
     import torch
@@ -48,13 +49,15 @@ def stages(config: Config) -> list[Stage]:
     """Return the stages of an experiment, in order."""
     searched = tuple(day_name(day) for day in config.search.days)
     models = tuple(candidate.task for candidate in candidates(config))
+    again = tuple(candidate.task for candidate in recurring(config))
     return [
         *preparation(config),
         *cost_model(config),
         Stage("search", searched, _search, after=("manifest", "cost"), required=config.search.min_days, gpu=True),
         Stage("aggregate", (WHOLE,), _aggregate, after=("search",)),
         Stage("train", models, _train, after=("aggregate",), gpu=True),
-        Stage("report", (WHOLE,), _report, after=("train",)),
+        *([Stage("recurring", again, _recurring, after=("aggregate",), gpu=True)] if again else []),
+        Stage("report", (WHOLE,), _report, after=("train", "recurring") if again else ("train",)),
     ]
 
 
@@ -75,6 +78,71 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     if (stage, task) not in known:
         raise UserError(f"The run {run} has no task {stage}/{task}; see 'distdnas status {run}'.")
     execute(folder, known[stage, task], task, attempt)
+
+
+def outdated(run: RunFolder) -> list[tuple[str, str]]:
+    """Return the tasks (stage, name) whose results lack what is there now.
+
+    A day may be searched after the aggregate was made, where `search.min_days` let the run go on without it; baselines
+    don't depend on it. A report may be of other models than the config names.
+    """
+    known = {stage.name: stage for stage in stages(run.config)}
+    found = []
+    if run.is_done("aggregate", WHOLE):
+        searched = {int(task.removeprefix("day_")) for task in known["search"].tasks if run.is_done("search", task)}
+        if searched != set(run.result("aggregate", WHOLE)["days"]):
+            found = [
+                ("aggregate", WHOLE),
+                *(("train", task) for task in known["train"].tasks if task.startswith("distdnas")),
+            ]
+    models = [candidate.task for candidate in candidates(run.config)]
+    if found or (run.is_done("report", WHOLE) and run.result("report", WHOLE).get("models") != models):
+        found.append(("report", WHOLE))
+    return found
+
+
+def models(config: Config) -> dict[str, Any]:
+    """Tell what every model costs, from what the run folder has by now, if there is one; no table is allocated.
+
+    Returns
+    -------
+    dict with models (those of `train.model_costs` and parameters, tables included; None where nothing says how many
+    rows they have), table_rows, and notes, sentences for people.
+    """
+    from dataclasses import asdict
+
+    from distdnas_hpc.nn.architecture import Architecture
+    from distdnas_hpc.train.model_costs import is_the_papers, model_costs
+
+    files = {theta: config.run / "aggregate" / WHOLE / architecture_file(theta) for theta in config.search.theta}
+    found = {theta: Architecture.from_dict(read_yaml(path)) for theta, path in files.items() if path.is_file()}
+    rows, tables = _table_rows(config)
+    per_row = config.model.dim_s
+    costs = [
+        {**asdict(cost), "parameters": None if rows is None else cost.interaction_parameters + rows * per_row}
+        for cost in model_costs(config, found)
+    ]
+    notes = [tables]
+    if len(found) < len(files):
+        notes.append("The discovered network is missing: search and aggregate the days first.")
+    if not is_the_papers(config):
+        notes.append("Dimensions or columns are not the paper's, so Table I's numbers are not beside them.")
+    return {"models": costs, "table_rows": rows, "notes": notes}
+
+
+def _table_rows(config: Config) -> tuple[int | None, str]:
+    """Return the rows of all embedding tables, and a sentence that says where they come from."""
+    from distdnas_hpc.data.criteo_terabyte import CARDINALITIES
+    from distdnas_hpc.data.manifest import MANIFEST, Manifest
+
+    prepared = config.run / "prepared"
+    if (prepared / MANIFEST).is_file():
+        rows = sum(Manifest.load(prepared, config.data).table_sizes)
+        return rows, f"Params include {rows:,} embedding rows of {prepared}."
+    if config.data.schema_.sparse == len(CARDINALITIES):
+        rows = sum(min(values + 1, config.data.max_rows) for values in CARDINALITIES)
+        return rows, f"Params include {rows:,} embedding rows: Criteo Terabyte's, as nothing is prepared yet."
+    return None, "Params need the data: prepare it first."
 
 
 def _parse(work: Work) -> dict[str, Any]:
@@ -154,7 +222,17 @@ def _aggregate(work: Work) -> dict[str, Any]:
 
 
 def _train(work: Work) -> dict[str, Any]:
-    """Train one model from scratch, and test it; a loss that diverges is a result too, so that the others have one."""
+    """Train one model from scratch, and test it."""
+    return _fit(work, candidates(work.run.config), recurring=False)
+
+
+def _recurring(work: Work) -> dict[str, Any]:
+    """Train one model from scratch, and test it on each day before training on it."""
+    return _fit(work, recurring(work.run.config), recurring=True)
+
+
+def _fit(work: Work, known: Sequence[Candidate], *, recurring: bool) -> dict[str, Any]:
+    """Train and test one of the known models; a loss that diverges is a result too, so that the others have one."""
     import torch
 
     from distdnas_hpc.data.manifest import Manifest
@@ -167,7 +245,7 @@ def _train(work: Work) -> dict[str, Any]:
     device = _device(config)
     manifest = Manifest.load(prepared_folder(work.run), config.data)
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
-    candidate = next(each for each in candidates(config) if each.task == work.task)
+    candidate = next(each for each in known if each.task == work.task)
     architecture = None
     if candidate.theta is not None:
         path = work.run.task_folder("aggregate", WHOLE) / architecture_file(candidate.theta)
@@ -188,7 +266,7 @@ def _train(work: Work) -> dict[str, Any]:
         "embedding_parameters": sum(manifest.table_sizes) * config.model.dim_s,
     }
     try:
-        result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
+        result = train_model(config, build, manifest, seed, work.folder, device, work.progress, recurring=recurring)
     except DivergedError as error:
         log.warning("%s", error)
         return {**told, "state": "diverged", "reason": str(error)}
@@ -196,10 +274,13 @@ def _train(work: Work) -> dict[str, Any]:
 
 
 def _report(work: Work) -> dict[str, Any]:
-    """Write report.html."""
+    """Compare the models' scores, and write report.html."""
+    from distdnas_hpc.report.differences import write_differences
     from distdnas_hpc.report.page import write_report
 
-    return {"report": str(write_report(work.run.path))}
+    models = [candidate.task for candidate in candidates(work.run.config)]
+    write_differences(work.run.path, models, work.folder)
+    return {"report": str(write_report(work.run.path)), "models": models}
 
 
 def _days(config: Config) -> list[int]:

@@ -16,6 +16,9 @@ from distdnas_hpc.config.search import Cost, Search
 from distdnas_hpc.config.section import Section
 from distdnas_hpc.config.train import Train
 
+NO_PART = ("run", "cluster", "checkpoint", "tensorboard")
+"""Keys that decide no result: where the run lives, where its tasks run, how they resume, what they tell meanwhile."""
+
 
 class Config(Section):
     """One experiment."""
@@ -31,6 +34,7 @@ class Config(Section):
     train: Train
     checkpoint: Checkpoint = Checkpoint()
     cluster: Cluster = Cluster()
+    tensorboard: bool = Field(False, description="whether tasks write TensorBoard's event files beside their results")
 
     @model_validator(mode="after")
     def _days_exist(self) -> "Config":
@@ -63,8 +67,15 @@ class Config(Section):
         return self.model_dump(mode="json", by_alias=True)
 
     def experiment(self) -> dict[str, Any]:
-        """Return what decides results: everything but where the run lives, where its tasks run and how they resume."""
-        return {key: value for key, value in self.to_dict().items() if key not in ("run", "cluster", "checkpoint")}
+        """Return what decides results.
+
+        That is everything but what `NO_PART` names, which models are compared (no model's result depends on others),
+        and how many days are enough: which days there are is told by the aggregate.
+        """
+        tree = {key: value for key, value in self.to_dict().items() if key not in NO_PART}
+        tree["train"] = {key: value for key, value in tree["train"].items() if key not in ("baselines", "recurring")}
+        tree["search"] = {key: value for key, value in tree["search"].items() if key != "min_days"}
+        return tree
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that are equal exactly when `experiment()` is."""
