@@ -26,6 +26,7 @@ from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.planted_days import write_planted_days
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day, mend, scripts
+from distdnas_hpc.launch_scripts import lines_for_launch_script, run_stages_in_job
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
 from distdnas_hpc.report.forming import forming
@@ -418,12 +419,27 @@ def logs(
 
 
 @app.command(hidden=True)
-def task(folder: Path, stage: str, name: str, attempt: Annotated[int, typer.Option(min=1)]) -> None:
-    """Run one task in this process; what the local executor starts."""
+def task(folder: Path, stage: str, name: str, attempt: Annotated[int | None, typer.Option(min=1)] = None) -> None:
+    """Run one task in this process; what the local executor and slurm/search_array.sbatch start."""
     try:
-        pipeline.run_task(str(folder), stage, name, attempt)
+        number = attempt or RunFolder(folder).new_attempt(stage, name)
+        pipeline.run_task(str(folder), stage, name, number)
     except (TaskError, KeyboardInterrupt):  # how it ended stands in the attempt's folder
         raise typer.Exit(1) from None
+
+
+@app.command(hidden=True)
+def stages(folder: Path, names: list[str], workers: Annotated[int, typer.Option(min=1)] = 1) -> None:
+    """Run what is missing of some stages in this job; what slurm/prepare.sbatch and finish.sbatch start."""
+    if not run_stages_in_job(RunFolder(folder), names, workers):
+        raise typer.Exit(1)
+
+
+@app.command(hidden=True)
+def init(config_file: ConfigFile) -> None:
+    """Make a run folder, or look at one, for slurm/launch.sh: print what is to be submitted, a word a line."""
+    for line in lines_for_launch_script(load_config(config_file)):
+        typer.echo(line)
 
 
 def _show_comparison(run: RunFolder, as_json: bool) -> None:

@@ -93,7 +93,13 @@ def outdated(run: RunFolder) -> list[tuple[str, str]]:
         if searched != set(run.result("aggregate", WHOLE)["days"]):
             found = [
                 ("aggregate", WHOLE),
-                *(("train", task) for task in known["train"].tasks if task.startswith("distdnas")),
+                *(
+                    (stage, task)
+                    for stage in ("train", "recurring")
+                    if stage in known
+                    for task in known[stage].tasks
+                    if task.startswith("distdnas")
+                ),
             ]
     models = [candidate.task for candidate in candidates(run.config)]
     if found or (run.is_done("report", WHOLE) and run.result("report", WHOLE).get("models") != models):
