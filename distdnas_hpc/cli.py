@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from distdnas_hpc import __version__, pipeline
 from distdnas_hpc.cluster.display import ForegroundProgress, draw, watch_run
@@ -21,6 +22,7 @@ from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.data.inspect import describe, verify_days
+from distdnas_hpc.doctor import examine
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
@@ -217,6 +219,36 @@ def status(
         report = f"; report: {run.path / 'report.html'}" if (run.path / "report.html").is_file() else ""
         out.print(f"{done} of {len(statuses)} tasks done{report}", highlight=False, soft_wrap=True)
     if any(told.state in WENT_WRONG for told in statuses):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    folder: Run = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also run a job on Slurm that tells what a node sees.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each check, in a list.")] = False,
+) -> None:
+    """Look an experiment over before it costs anything: data, disk, memory, time, torch, and what Slurm says.
+
+    Each check is a line: ok, warning or problem, with its remedy. Nothing is changed. Exit status 1 when there is a
+    problem.
+    """
+    config = _with_options(load_config(config_file), cluster, None, folder)
+    checks = []
+    with ForegroundProgress(err, "verify") as progress:
+        for check in examine(config, progress, probing=probe):
+            checks.append(check)
+            if not as_json:
+                style = {"ok": "green", "warning": "yellow", "problem": "red"}[check.verdict]
+                line = f"[{style}]{check.verdict:8}[/{style}] {check.name}: {escape(check.told)}"
+                out.print(line, highlight=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
+    if any(check.verdict == "problem" for check in checks):
         raise typer.Exit(1)
 
 
