@@ -19,13 +19,9 @@ import numpy as np
 from benchmarks.claim import claim
 from distdnas_hpc.config import Data
 from distdnas_hpc.data.counting import MERGED_TOKENS
+from distdnas_hpc.data.criteo_terabyte import CARDINALITIES
 from distdnas_hpc.data.dictionary import RUN_TOKENS
 
-# Distinct values of C1 to C26 over 24 days, tables capped at 40 million (the DLRM reference).
-CARDINALITIES = (
-    *(39884406, 39043, 17289, 7420, 20263, 3, 7120, 1543, 63, 38532951, 2953546, 403346, 10),
-    *(2208, 11938, 155, 4, 976, 14, 39979771, 25641295, 39664984, 585935, 12972, 108, 36),
-)
 MAX_ROWS = 5_000_000
 SHARD_ROWS = 8_388_608
 BUFFERS = 200_000_000

@@ -30,9 +30,10 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.claim import claim
-from benchmarks.memory import CARDINALITIES, MAX_ROWS
+from benchmarks.memory import MAX_ROWS
 from benchmarks.naive import NaiveSearch, Supernet
 from distdnas_hpc.config import Config
+from distdnas_hpc.data.criteo_terabyte import CARDINALITIES
 from distdnas_hpc.data.feed import Batch, Feed
 from distdnas_hpc.data.manifest import Day, IdsInfo, Manifest
 from distdnas_hpc.data.rows import Columns

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -20,17 +21,22 @@ from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
-from distdnas_hpc.config import Config, load_config
+from distdnas_hpc.config import Config, Days, load_config
 from distdnas_hpc.data.inspect import describe, verify_days
+from distdnas_hpc.data.planted_days import write_planted_days
 from distdnas_hpc.doctor import examine
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
+from distdnas_hpc.report.models_table import models_table
+from distdnas_hpc.report.planted_table import planted_table
 from distdnas_hpc.report.results import read_cost, read_results
+from distdnas_hpc.report.study_table import study_table
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
 from distdnas_hpc.report.weights_table import weights_table
 from distdnas_hpc.storage import read_yaml
+from distdnas_hpc.study import run_study, study_rows
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -105,7 +111,63 @@ def run(
         return
     out.print(comparison_table(results))
     out.print(caveat(results), soft_wrap=True, highlight=False)
-    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
+    if (run.path / "report.html").is_file():
+        out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def study(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    folder: Run = None,
+    detach: Detach = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each row, in a list.")] = False,
+) -> None:
+    """Compare strategies of search, as the config's 'study' says, or go on doing so: the paper's Table II.
+
+    Data is prepared and cost importance taken once, then every strategy runs with each γ, seed, θ and M. For example
+    [bold]distdnas study configs/study_quickstart.yaml[/bold]. What 'converged' means: docs/study.md.
+    """
+    config = _with_options(load_config(config_file), cluster, workers, folder)
+    command = f"distdnas study {config_file}"
+    with _ends_told(command, f"distdnas status {config.run}" if config.cluster.executor == "slurm" else None):
+        finished = run_study(config, err, detach=detach)
+    rows = study_rows(config)
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
+    else:
+        out.print(study_table(rows))
+    if not finished:
+        err.print(f"Go on, or look again, with: {command}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def aggregate(
+    folder: RunArgument,
+    theta: Annotated[float, typer.Option("--theta", min=0.0, max=1.0, help="θ: keep what has at least this share.")],
+    copies: Annotated[int, typer.Option("--copies", min=1, help="M, whose MACs are told.")] = 1,
+    days: Annotated[str | None, typer.Option("--days", help="E.g. 1-4,6; default: all that are searched.")] = None,
+    weights: Annotated[Literal["equal", "rows"], typer.Option("--weights", help="Of days in the mean.")] = "equal",
+    name: Annotated[str | None, typer.Option("--name", help="Of the folder in RUN/aggregate.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Average a run's searched days anew and keep what reaches another θ: without a GPU, without searching again.
+
+    The new aggregate lies beside the run's own in RUN/aggregate; nothing is overwritten.
+    """
+    from distdnas_hpc.reaggregate import reaggregate
+
+    chosen = _read_days(days) if days else None
+    told = reaggregate(RunFolder(folder), theta, copies, chosen, by_rows=weights == "rows", name=name)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for block, (dense, sparse) in enumerate(zip(told["dense"], told["sparse"], strict=True), start=1):
+        out.print(f"block {block}: {', '.join(dense)}; {', '.join(sparse)}", highlight=False, soft_wrap=True)
+    size = f"{told['macs'] / 1e6:.3f} M MACs, {told['interaction_parameters']:,} interaction parameters"
+    out.print(f"θ = {theta:g}, M = {copies}: {size}", highlight=False, soft_wrap=True)
+    out.print(f"Written to {told['folder']}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -166,6 +228,26 @@ def data(
 
 
 @app.command()
+def planted(
+    config_file: ConfigFile,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, an object a day.")] = False,
+) -> None:
+    """Write raw days whose click probabilities are known, to see what a search finds: 'planted' in the config.
+
+    Tells what the best possible model would score on each day, which also stands in DAY.truth.yaml beside it. Days that
+    are there are kept.
+    """
+    config = load_config(config_file)
+    with _ends_told(f"distdnas planted {config_file}"), ForegroundProgress(err, "planted") as progress:
+        truths = write_planted_days(config, progress)
+    if as_json:
+        typer.echo(json.dumps(truths, indent=2))
+        return
+    out.print(planted_table(truths))
+    out.print(f"Days and truths: {config.data.raw_file(1).parent}", soft_wrap=True, highlight=False)
+
+
+@app.command()
 def cost(
     config_file: ConfigFile,
     cluster: Cluster = None,
@@ -189,6 +271,24 @@ def cost(
         return
     out.print(cost_table(found))
     out.print(f"Figure: {drawn}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def models(
+    config_file: ConfigFile,
+    folder: Run = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Show what every model costs to serve: MACs a row and parameters, beside the paper's Table I.
+
+    The supernet, the discovered network of each θ and M once days are searched, and all published models, trained or
+    not. Nothing is allocated or changed, so it needs neither data nor a GPU. docs/models.md says how they are built.
+    """
+    content = pipeline.models(_with_options(load_config(config_file), None, None, folder))
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        out.print(models_table(content), highlight=False, soft_wrap=False)
 
 
 @app.command()
@@ -301,6 +401,15 @@ def task(folder: Path, stage: str, name: str, attempt: Annotated[int, typer.Opti
         pipeline.run_task(str(folder), stage, name, attempt)
     except (TaskError, KeyboardInterrupt):  # how it ended stands in the attempt's folder
         raise typer.Exit(1) from None
+
+
+def _read_days(text: str) -> tuple[int, ...]:
+    """Read days from an option, as a config writes them; a UserError says what is wrong."""
+    try:
+        return TypeAdapter(Days).validate_python(text)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"--days: {said}.") from None
 
 
 def _with_options(config: Config, cluster: str | None, workers: int | None, folder: Path | None) -> Config:

@@ -4,7 +4,9 @@ import json
 import math
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from distdnas_hpc.storage import write_text
 
@@ -18,10 +20,12 @@ class Progress:
     Parameters
     ----------
     path : the file to write, or None to tell nobody (tests, library use).
+    also : is given what is written, each time.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, also: Callable[[dict[str, Any]], None] | None = None) -> None:
         self._path = path
+        self._also = also
         self._next = self._start = time.monotonic()
         self._before = 0.0, 0
 
@@ -66,3 +70,5 @@ class Progress:
             "time": time.time(),
         }
         write_text(self._path, json.dumps(content), durable=False)
+        if self._also is not None:
+            self._also(content)

@@ -139,6 +139,21 @@ def test_models_are_counted_and_named(inline):
     assert (dlrm["rows"], dlrm["test_rows"]) == (1800, 600)
 
 
+def test_the_models_command_counts_what_was_trained(inline):
+    told = distdnas("models", inline / "config.yaml", "--json")
+    assert told.returncode == 0, told.stderr
+    content = json.loads(told.stdout)
+    costs = {row["title"]: row for row in content["models"]}
+    for name in ("dlrm", "distdnas_t0.2_m1"):
+        result = read_yaml(inline / f"run/train/{name}/result.yaml")
+        cost = costs[result["title"]]
+        assert [cost[key] for key in ("macs", "interaction_parameters")] == [
+            result[key] for key in ("macs", "interaction_parameters")
+        ]
+        assert cost["parameters"] == result["interaction_parameters"] + result["embedding_parameters"]
+    assert len(content["notes"]) == 2, "where the tables come from, and that dimensions are not the paper's"
+
+
 def test_a_second_run_does_nothing_and_shows_the_results_again(inline):
     run = inline / "run"
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != "config.yaml" and path.is_file()}

@@ -17,6 +17,7 @@ from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.storage import CHECKPOINTS, write_yaml
+from distdnas_hpc.tensorboard import FOLDER, EventFile
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,9 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
         try:
             write_yaml(folder / "started.yaml", {**process_record(os.getpid()), "time": started, **_slurm()})
             log.info("%s/%s, attempt %d, starts", stage.name, task, attempt)
-            work = Work(run, task, run.task_folder(stage.name, task), Progress(folder / "progress.json"))
+            task_folder = run.task_folder(stage.name, task)
+            events = EventFile(task_folder / FOLDER).add_progress if run.config.tensorboard else None
+            work = Work(run, task, task_folder, Progress(folder / "progress.json", events))
             result = stage.function(work)
             seconds = round(time.monotonic() - clock, 3)
             told = {

@@ -6,14 +6,18 @@ import yaml
 
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report import figures
+from distdnas_hpc.report.agreement import agreement
 from distdnas_hpc.report.diagram import architecture_diagram
 from distdnas_hpc.report.elements import absent, figure, legend, section, table
 from distdnas_hpc.report.headline import days_in_words, headline
 from distdnas_hpc.report.markup import Markup, join, tag
+from distdnas_hpc.report.page_agreement import agreement_section
+from distdnas_hpc.report.page_time import time_section
+from distdnas_hpc.report.pareto import pareto, points_of
 from distdnas_hpc.report.results import Results, read_results
 from distdnas_hpc.report.style import STYLE
 from distdnas_hpc.report.table import HEADERS, caveat, comparison_cells, comparison_markdown, millions
-from distdnas_hpc.report.timeline import duration, moment, timeline
+from distdnas_hpc.report.timeline import duration, moment
 from distdnas_hpc.storage import write_text
 
 
@@ -49,12 +53,14 @@ def render(results: Results) -> str:
             section("comparison", "Comparison", _comparison(results)),
             section("architecture-found", "The architecture", _architecture(results)),
             section("weights", "Architecture weights", _weights(results)),
-            section("cost", "Cost importance", _cost(results)),
+            section("agreement-of-days", "Do the days agree?", agreement_section(agreement(results))),
             section("search", "The search, day by day", _search(results)),
+            section("cost", "Cost importance", _cost(results)),
             section("training", "Training", _training(results)),
-            section("time", "Time", _time(results)),
+            section("time", "Time and cost", time_section(results)),
             section("data", "Data", _data(results)),
             section("config", "Config", _config(results)),
+            section("again", "How to run it again", _again(results)),
         ),
         tag("footer", "Written by distdnas_hpc, an implementation of DistDNAS on Slurm."),
     )
@@ -85,10 +91,18 @@ def _comparison(results: Results) -> Markup:
     note = absent(f"Not trained: {missing}. No result of it was found in this run.") if missing else None
     if not results.models:
         return join(note)
+    points = points_of(results, "auc")
     return join(
         note,
         table(HEADERS, comparison_cells(results), "stack"),
         tag("p", caveat(results), class_="caveat"),
+        figure(
+            pareto(points, "auc", f"day {results.config.train.test_day}"),
+            "Up and to the left is better. The line is the Pareto frontier; the bars are 95% intervals for the draw of "
+            "the test rows, which are the same for all models.",
+        )
+        if points
+        else None,
         tag(
             "p",
             "MACs are multiply-accumulates a sample (FLOPs in the paper’s tables). NE is the LogLoss divided by the "
@@ -235,26 +249,10 @@ def _training(results: Results) -> Markup:
         if any(model.curve is not None for model in results.models)
         else absent("No training curve was found in this run.")
     )
-    scores = figure(
-        figures.accuracy_against_cost(results.models),
-        "Bars are 95% intervals for the draw of the test rows; both models see the same rows.",
-    )
     return join(
-        tag("div", losses, scores, class_="grid"),
+        losses,
         table(("Model", "Rows", "Training time", "Rows/s", "Calibration"), rows, "stack"),
         tag("p", "Calibration: predicted clicks ÷ clicks on the test day.", class_="note"),
-    )
-
-
-def _time(results: Results) -> Markup:
-    if not results.tasks:
-        return absent("No task has finished in this run.")
-    hosts = sorted({task.host for task in results.tasks})
-    where = f"on {hosts[0]}" if len(hosts) == 1 else f"on {len(hosts)} hosts"
-    return figure(
-        timeline(results.tasks),
-        f"{len(results.tasks)} finished tasks {where}, from {moment(results.tasks[0].started)}. "
-        "Bars of one stage that lie below each other ran at the same time; the times are sums over tasks.",
     )
 
 
@@ -296,4 +294,20 @@ def _config(results: Results) -> Markup:
         "div",
         tag("details", tag("summary", "Every setting, defaults included"), tag("pre", text)),
         tag("details", tag("summary", "Software"), tag("pre", software)) if results.environment else None,
+    )
+
+
+def _again(results: Results) -> Markup:
+    commands = (
+        f"distdnas run {results.run / 'config.yaml'} --run runs/again   # all of it, in another folder\n"
+        f"distdnas status {results.run}   # the tasks of this run\n"
+        f"python tools/table1.py {results.run}   # the comparison, laid out like the paper’s Table I"
+    )
+    return join(
+        tag(
+            "p",
+            "Equal seeds, settings and versions give equal results on CPUs, on whatever machine; on GPUs, sums may "
+            "round otherwise. The config names the raw data by its path.",
+        ),
+        tag("pre", commands),
     )

@@ -16,13 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.debian import CannotInstallError, install
+
 PACKAGES = ("slurm-wlm", "slurmdbd", "mariadb-server", "munge")
 COMMANDS = ("slurmctld", "slurmd", "slurmdbd", "mariadbd", "mariadb-install-db", "munged", "sbatch", "sacctmgr")
 NODES = ("n1", "n2", "n3", "n4")
-
-
-class CannotStartError(Exception):
-    """This machine can't have a Slurm of its own; the text says why."""
 
 
 class OneMachineSlurm:
@@ -254,36 +252,11 @@ def install_packages() -> None:
 
     Raises
     ------
-    CannotStartError : not root, not Debian, or apt-get failed.
+    CannotInstallError : not root, not Debian, or apt-get failed.
     """
     if os.geteuid() != 0:
-        raise CannotStartError("Slurm's daemons need root; run the tests as root, in a container for example")
-    if all(shutil.which(command) for command in COMMANDS):
-        return
-    if shutil.which("apt-get") is None:
-        raise CannotStartError(f"this is not Debian; install what gives {', '.join(COMMANDS)}")
-    options = ["-y", "-q", "-o", "DPkg::Lock::Timeout=300"]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with _no_services_started():
-        for command in (["update"], ["install", "--no-install-recommends", *PACKAGES]):
-            done = subprocess.run(["apt-get", *options, *command], env=environment, capture_output=True, text=True)
-            if done.returncode != 0:
-                raise CannotStartError(f"apt-get {command[0]} failed: {done.stderr.strip()[-500:]}")
-
-
-@contextmanager
-def _no_services_started() -> Iterator[None]:
-    """Keep packages from starting their daemons while they are installed; policy-rc.d is Debian's way to say so."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    if policy.exists():  # the machine has its own view
-        yield
-        return
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-    try:
-        yield
-    finally:
-        policy.unlink(missing_ok=True)
+        raise CannotInstallError("Slurm's daemons need root; run the tests as root, in a container for example")
+    install(PACKAGES, there=lambda: all(map(shutil.which, COMMANDS)))
 
 
 def free_ports(count: int) -> list[int]:
