@@ -35,8 +35,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.claim import claim
-from benchmarks.memory import CARDINALITIES
 from benchmarks.search import Ours, endless, paper_config, write_day
+from distdnas_hpc.data.criteo_terabyte import CARDINALITIES
 from distdnas_hpc.data.feed import Batch, Feed
 from distdnas_hpc.nn import row_parallel
 from distdnas_hpc.nn.network import Mixing

@@ -62,7 +62,8 @@ pre { background: var(--panel); padding: .75rem 1rem; overflow-x: auto; font: .8
   margin-right: .35rem; }
 .legend .c1, .legend .model5 { border-color: var(--c1); } .legend .c2, .legend .model2 { border-color: var(--c2); }
 .legend .c3, .legend .model1 { border-color: var(--c3); } .legend .c4, .legend .model3 { border-color: var(--c4); }
-.legend .c5, .legend .model4 { border-color: var(--c5); } .legend .others { border-color: var(--muted); } .legend .model2 { border-top-style: dashed; }
+.legend .c5, .legend .model4 { border-color: var(--c5); } .legend .others { border-color: var(--muted); }
+.legend .model2 { border-top-style: dashed; }
 footer { border-top: 1px solid var(--rule); padding-top: 1rem; padding-bottom: 3rem; }
 :focus-visible { outline: 2px solid var(--dense); outline-offset: 2px; }
 
