@@ -5,7 +5,8 @@ RUN/study/NAME/          a run like any other, e.g. one_shot_g0.004_s1; `prepare
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,16 +15,20 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from distdnas_hpc import pipeline
+from distdnas_hpc.cluster.display import watch_run
 from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
-from distdnas_hpc.cluster.status import TaskStatus, run_status
+from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
 from distdnas_hpc.config import Config, Strategy
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
-from distdnas_hpc.launch import UnfinishedError, launch
+from distdnas_hpc.launch import SLURM_INTERVAL, UnfinishedError, launch
 from distdnas_hpc.report.study_table import Row
 from distdnas_hpc.train.candidates import TITLES, Candidate, candidates
+
+Stages = Callable[[Config], list[Stage]]
+"""Which of a config's stages."""
 
 LAST = 0.1
 """Share of a search's steps, its last, over which its loss is judged."""
@@ -74,27 +79,49 @@ def run_study(config: Config, console: Console, *, detach: bool) -> bool:
     UnfinishedError : tasks of some runs went wrong; the others were done.
     """
     runs = list(variants(config))
-    if not _finished(config, shared):
-        launch(config, shared, console, detach=detach)
-        if not _finished(config, shared):
-            console.print("Submitted the study's data and cost importance; when they are done, run the command again.")
-            return False
     on_slurm = config.cluster.executor == "slurm"
+    if not _finished(config, shared):
+        if not _in_hand(config, shared):
+            launch(config, shared, console, detach=detach)
+        elif not detach:
+            _wait(config, shared, console)
+        if detach:
+            console.print("When the study's data and cost importance are done, the same command submits its runs.")
+            return False
     wrong: list[TaskStatus] = []
-    # On Slurm the first round submits every run, so that they wait in the queue together; the second waits for them.
-    for waiting in (False, True) if on_slurm and not detach else (False,):
-        for variant in runs:
-            if _finished(variant.config, compared) or _diverged(variant.config):
-                continue
+    for variant in runs:
+        if not _over(variant.config) and not _in_hand(variant.config, compared):
             console.print(f"── {variant.name}", style="bold", highlight=False)
-            try:
-                if waiting or not _in_hand(variant.config):
-                    launch(variant.config, compared, console, detach=on_slurm and not waiting)
-            except UnfinishedError as error:
-                wrong += [told for told in error.wrong if not (told.stage == "search" and told.state == "diverged")]
+            # On Slurm all runs are submitted first, so that they wait in the queue together.
+            with _gathered(wrong):
+                launch(variant.config, compared, console, detach=on_slurm)
+    if detach:
+        return all(_over(variant.config) for variant in runs)
+    for variant in runs if on_slurm else ():
+        if not _over(variant.config):
+            with _gathered(wrong):
+                _wait(variant.config, compared, console)
     if wrong:
         raise UnfinishedError(wrong)
-    return not (on_slurm and detach)
+    return True
+
+
+@contextmanager
+def _gathered(wrong: list[TaskStatus]) -> Iterator[None]:
+    """Add the tasks that went wrong in the block, but for searches that diverged, so that other runs are done."""
+    try:
+        yield
+    except UnfinishedError as error:
+        wrong += [told for told in error.wrong if not (told.stage == "search" and told.state == "diverged")]
+
+
+def _wait(config: Config, choose: Stages, console: Console) -> None:
+    """Watch a run on Slurm until it ends; an UnfinishedError if it did not finish."""
+    told = watch_run(
+        RunFolder(config.run), choose(config), console, lambda: queue(RunFolder(config.run)), SLURM_INTERVAL
+    )
+    if not _finished(config, choose):
+        raise UnfinishedError([each for each in told if each.state in WENT_WRONG])
 
 
 def shared(config: Config) -> list[Stage]:
@@ -111,7 +138,7 @@ def study_rows(config: Config) -> list[Row]:
     """Return what the study found so far, a row for each strategy, γ, seed, θ and M."""
     rows = []
     for variant in variants(config):
-        search = _search_converged(variant)
+        search = _search_converged(variant.config)
         for candidate in candidates(variant.config):
             rows.append(_row(variant, candidate, search))
     return rows
@@ -130,50 +157,53 @@ def _config(config: Config, name: str, strategy: Strategy, gamma: float | None, 
     return Config.model_validate(tree)
 
 
-def _finished(config: Config, choose: Any) -> bool:
+def _finished(config: Config, choose: Stages) -> bool:
     if not (config.run / "config.yaml").is_file():
         return False
     run = RunFolder.open(config)
     return all(stage.finished(run) for stage in choose(config))
 
 
-def _search_statuses(config: Config) -> list[TaskStatus]:
+def _over(config: Config) -> bool:
+    """Whether nothing is left to do: all is finished, or too few searches can be, because others diverged."""
+    return _finished(config, compared) or _search_state(config)[0] == "diverged"
+
+
+def _in_hand(config: Config, choose: Stages) -> bool:
+    return any(told.in_hand for told in _statuses(config, choose(config)))
+
+
+def _statuses(config: Config, stages: Sequence[Stage]) -> list[TaskStatus]:
     if not (config.run / "config.yaml").is_file():
         return []
     run = RunFolder(config.run)
-    search = [stage for stage in compared(config) if stage.name == "search"]
-    return run_status(run, search, queue(run))
+    return run_status(run, stages, queue(run))
 
 
-def _diverged(config: Config) -> bool:
-    """Whether so many searches diverged that the others are too few."""
-    told = _search_statuses(config)
-    needed = config.search.min_days or len(told)
-    return len(told) - sum(each.state == "diverged" for each in told) < needed
+def _search_state(config: Config) -> tuple[str, list[str]]:
+    """Return 'n/a', 'diverged', 'not done' or 'done', and the tasks that are done."""
+    search = next((stage for stage in compared(config) if stage.name == "search"), None)
+    if search is None:
+        return "n/a", []
+    told = _statuses(config, [search])
+    done = [each.task for each in told if each.state == "done"]
+    needed = search.required or len(search.tasks)
+    if len(search.tasks) - sum(each.state == "diverged" for each in told) < needed:
+        return "diverged", done
+    return ("done" if len(done) >= needed else "not done"), done
 
 
-def _in_hand(config: Config) -> bool:
-    if not (config.run / "config.yaml").is_file():
-        return False
-    run = RunFolder(config.run)
-    return any(told.in_hand for told in run_status(run, compared(config), queue(run)))
-
-
-def _search_converged(variant: Variant) -> str:
+def _search_converged(config: Config) -> str:
     """Say whether every search ended better than a constant would: with NE < 1 over the last tenth of its steps."""
-    if variant.strategy == "supernet":
-        return "n/a"
-    told = _search_statuses(variant.config)
-    if any(each.state == "diverged" for each in told):
-        return "diverged"
-    if not told or any(each.state != "done" for each in told):
-        return "not done"
-    manifest = Manifest.load(pipeline.prepared_folder(RunFolder(variant.config.run)), variant.config.data)
-    for each in told:
-        days = variant.config.search.days if each.task == pipeline.WHOLE else (int(each.task.removeprefix("day_")),)
-        folder = variant.config.run / "search" / each.task
-        rows, clicks = (sum(getattr(manifest.days[day], key) for day in days) for key in ("rows", "clicks"))
-        if not _last_loss(folder / "trajectory.parquet") < entropy(clicks / rows):
+    state, tasks = _search_state(config)
+    if state != "done":
+        return state
+    manifest = Manifest.load(pipeline.prepared_folder(RunFolder(config.run)), config.data)
+    for task in tasks:
+        days = config.search.days if task == pipeline.WHOLE else (int(task.removeprefix("day_")),)
+        rows = sum(manifest.days[day].rows for day in days)
+        clicks = sum(manifest.days[day].clicks for day in days)
+        if not _last_loss(config.run / "search" / task / "trajectory.parquet") < entropy(clicks / rows):
             return "no"
     return "yes"
 
@@ -199,7 +229,7 @@ def _row(variant: Variant, candidate: Candidate, search: str) -> Row:
     if told:
         converged = "yes" if (told.get("ne") or math.inf) < 1 else "no"
         training = "diverged" if told["state"] == "diverged" else converged
-    elif _diverged(variant.config):
+    elif search == "diverged":
         training = "n/a"
     return Row(
         strategy=variant.strategy,

@@ -1,16 +1,24 @@
 """`distdnas study`: every strategy on data prepared once, a table of what converged, going on where it was."""
 
 import json
-import shutil
+import re
 
 import pytest
 import yaml
 
 from distdnas_hpc.cluster.run_folder import RunFolder
+from distdnas_hpc.config import load_config
 from distdnas_hpc.storage import read_yaml
-from tests.shrunk import distdnas, write_config
+from distdnas_hpc.study import variants
+from tests.shrunk import ROOT, distdnas, write_config
 
-STUDY = {"strategies": ["distdnas", "distributed", "one_shot", "fresh", "supernet"]}
+RUN = "runs/study_quickstart"
+STUDY = {"strategies": ["distdnas", "distributed", "one_shot", "fresh", "supernet"], "seeds": [1]}
+COMMANDS = [
+    line.partition("#")[0].split()
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / "docs/study.md").read_text(), re.S)
+    for line in block.splitlines()
+]
 
 
 def with_study(path, **study):
@@ -22,12 +30,31 @@ def with_study(path, **study):
 
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory):
-    """The folder of a finished study: all strategies, two θ; and its rows."""
+    """A working directory in which the commands of docs/study.md ran, on a shrunk study; and the rows that one told."""
     folder = tmp_path_factory.mktemp("study")
-    config = with_study(write_config(folder, search={"theta": [0.2, 0.25]}), **STUDY)
-    told = distdnas("study", config, "--cluster", "inline", "--json")
-    assert told.returncode == 0, told.stderr
-    return folder, json.loads(told.stdout)
+    config = with_study(write_config(folder, search={"theta": [0.2, 0.25]}, cluster={"executor": "inline"}), **STUDY)
+    (folder / "configs").mkdir()
+    (folder / "runs").mkdir()
+    tree = yaml.safe_load(config.read_text()) | {"run": "runs/study_quickstart"}
+    (folder / "configs/study_quickstart.yaml").write_text(yaml.safe_dump(tree))
+    told = [distdnas(*command[1:], cwd=folder) for command in COMMANDS]
+    for command, answer in zip(COMMANDS, told):
+        assert answer.returncode == 0, f"{' '.join(command)}: {answer.stderr}"
+    return folder, json.loads(told[1].stdout)
+
+
+def test_the_page_has_commands():
+    assert [command[1] for command in COMMANDS] == ["study", "study", "status", "aggregate", "aggregate"]
+
+
+def test_the_quickstarts_study_is_what_the_page_says():
+    study = list(variants(load_config(ROOT / "configs/study_quickstart.yaml")))
+    assert [variant.name for variant in study] == [
+        f"{name}_s{seed}"
+        for name in ("distdnas_g0.004", "distributed", "one_shot_g0.004", "fresh_g0.004", "supernet")
+        for seed in (1, 2)
+    ]
+    assert {variant.config.prepared for variant in study} == {study[0].config.run.parent.parent}
 
 
 def test_a_row_for_each_strategy_and_theta(studied):
@@ -68,38 +95,58 @@ def test_each_strategy_is_what_its_name_says(studied):
 
 def test_data_and_cost_importance_are_made_once(studied):
     folder, _ = studied
-    made = {path.parent.parent.relative_to(folder / "run") for path in (folder / "run").rglob("manifest.yaml")}
+    made = {path.parent.parent.relative_to(folder / RUN) for path in (folder / RUN).rglob("manifest.yaml")}
     assert [str(path) for path in made] == ["."]
-    assert len(list((folder / "run").rglob("cost/all/result.yaml"))) == 1
+    assert len(list((folder / RUN).rglob("cost/all/result.yaml"))) == 1
     assert not list((folder / "run/study").rglob("*.h5"))
 
 
 def test_a_second_command_does_nothing_and_shows_the_table(studied):
     folder, _ = studied
-    before = {path: path.stat().st_mtime_ns for path in (folder / "run").rglob("result.yaml")}
-    told = distdnas("study", folder / "config.yaml", "--cluster", "inline")
+    before = {path: path.stat().st_mtime_ns for path in (folder / RUN).rglob("result.yaml")}
+    told = distdnas("study", "configs/study_quickstart.yaml", cwd=folder)
     assert told.returncode == 0, told.stderr
-    assert {path: path.stat().st_mtime_ns for path in (folder / "run").rglob("result.yaml")} == before
+    assert {path: path.stat().st_mtime_ns for path in (folder / RUN).rglob("result.yaml")} == before
     for title in ("DistDNAS", "Distributed DNAS", "One-shot DNAS", "Freshness DNAS", "SuperNet"):
         assert title in told.stdout
 
 
-def test_a_study_goes_on_with_what_is_missing_and_a_search_that_diverged_is_a_finding(studied, tmp_path):
-    folder, _ = studied
-    run = shutil.copytree(folder / "run", tmp_path / "run")
-    shutil.rmtree(run / "study")
-    config = with_study(
-        write_config(tmp_path, optimizer={"divergence": 1.0001}), strategies=["distdnas", "supernet"], seeds=[1]
-    )
-    shutil.rmtree(run / "search", ignore_errors=True)
-    tree = read_yaml(run / "config.yaml")
-    tree["optimizer"]["divergence"], tree["search"]["theta"] = 1.0001, [0.2]
-    (run / "config.yaml").write_text(yaml.safe_dump(tree))
-    told = distdnas("study", config, "--cluster", "inline", "--json")
+def test_a_study_goes_on_with_what_is_missing(studied):
+    folder, rows = studied
+    (folder / RUN / "study/fresh_g0.004_s1/train/distdnas_t0.25_m1/result.yaml").unlink()
+    before = (folder / RUN / "study/fresh_g0.004_s1/search/day_02/result.yaml").stat().st_mtime_ns
+    told = distdnas("study", "configs/study_quickstart.yaml", "--json", cwd=folder)
     assert told.returncode == 0, told.stderr
-    first, second = json.loads(told.stdout)
-    assert (first["search"], first["training"], first["ne"]) == ("diverged", "n/a", None)
-    assert (second["search"], second["training"]) == ("n/a", "diverged")
+    assert json.loads(told.stdout) == rows
+    assert (folder / RUN / "study/fresh_g0.004_s1/search/day_02/result.yaml").stat().st_mtime_ns == before
+
+
+def test_what_diverges_is_a_finding_that_is_not_tried_again(tmp_path):
+    config = with_study(write_config(tmp_path, optimizer={"divergence": 1.0001}), strategies=["distdnas", "supernet"])
+    for _ in range(2):
+        told = distdnas("study", config, "--cluster", "inline", "--json")
+        assert told.returncode == 0, told.stderr
+        first, second = json.loads(told.stdout)
+        assert (first["search"], first["training"], first["ne"]) == ("diverged", "n/a", None)
+        assert (second["search"], second["training"]) == ("n/a", "diverged")
+    attempts = (tmp_path / "run/study/distdnas_g0.004_s1/search/day_01").glob("attempt_*")
+    assert len(list(attempts)) == 1
+
+
+def test_shards_of_another_config_are_refused(studied, tmp_path):
+    folder, _ = studied
+    tree = yaml.safe_load((folder / "configs/study_quickstart.yaml").read_text())
+    tree |= {
+        "study": None,
+        "prepared": str(folder / RUN),
+        "run": str(tmp_path / "run"),
+        "train": {"days": "1-2", "test_day": 4},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+    told = distdnas("run", tmp_path / "config.yaml")
+    assert told.returncode == 2
+    assert f"'prepared' names {folder / RUN}, whose config differs in train.days; name a run that agrees" in told.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_config_without_a_study_is_told_so(tmp_path):
