@@ -90,20 +90,23 @@ def _check_disk(config: Config, rows: estimate.Rows) -> Check:
 
 
 def _check_memory(config: Config, rows: estimate.Rows) -> Check:
-    """Hold what a task surely needs, embeddings and Adagrad's sums, against what it gets."""
+    """Hold what a search takes at most against what it gets; with a GPU, only a part of it lies on the host."""
+    from distdnas_hpc.search.memory import search_memory
+
     tables, source = estimate.table_rows(config, rows)
-    needed = 2 * 4 * tables * config.model.dim_s
-    told = f"the tables and their optimizer take up to {_bytes(needed)} a task, by {source}"
-    cluster = config.cluster
+    schema, cluster = config.data.schema_, config.cluster
+    memory = search_memory(config, [tables], schema.dense, schema.sparse)
+    needed, told = memory.total, f"a search takes {memory}, with tables of {tables:,} rows by {source}"
     if cluster.executor == "slurm":
         given, where = cluster.slurm.mem_gb and cluster.slurm.mem_gb * 1024**3, "cluster.slurm.mem_gb"
+        if cluster.slurm.gres:
+            needed, told = memory.program + memory.feed, f"{told}; all but program and feed on the GPU"
     else:
         at_a_time = cluster.workers if cluster.executor == "local" else 1
         given = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / at_a_time
         where = f"this machine's memory for {at_a_time} tasks at a time"
     if given and needed > given:
-        on_gpu = "; with a GPU they lie in its memory" if cluster.slurm.gres else ""
-        return Check("memory", "warning", f"{told}, more than {where} ({_bytes(given)}){on_gpu}")
+        return Check("memory", "warning", f"{told}: more than {where} ({_bytes(given)})")
     return Check("memory", "ok", told)
 
 

@@ -1,13 +1,14 @@
 """The experiment as stages of tasks, from raw days to the report (DESIGN §1).
 
-    parse ─ merge ─ encode ─ manifest ─┬─ search ─ aggregate ─ train ─ report
-                               cost ───┘
+    parse ─ merge ─ encode ─ manifest ─┬─ search ─ aggregate ─┬─ train ─────┬─ report
+                               cost ───┘                      └─ recurring ─┘
 
 Every task reads files and writes files, so it runs anywhere that sees the run folder. Functions import what they need
 when they run: listing a run's stages must not wait for torch.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config
 from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.storage import read_yaml, write_yaml
-from distdnas_hpc.train.candidates import architecture_file, candidates
+from distdnas_hpc.train.candidates import Candidate, architecture_file, candidates, recurring
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 WHOLE = "all"
 """Name of the task of a stage that has one."""
+BY_DAY = ("distdnas", "distributed", "fresh")
+"""Strategies that search each day by a task of its own."""
 
 
 def preparation(config: Config) -> list[Stage]:
@@ -58,16 +61,18 @@ def stages(config: Config) -> list[Stage]:
     if config.strategy == "one_shot":
         searched, required = (WHOLE,), None
     models = tuple(candidate.task for candidate in candidates(config))
+    again = tuple(candidate.task for candidate in recurring(config))
     made = [] if config.prepared else [*preparation(config), *cost_model(config)]
     after = () if config.prepared else ("manifest", "cost")
     search = [Stage("search", searched, _search, after=after, required=required, gpu=True)]
-    by_day = config.strategy in ("distdnas", "distributed", "fresh")
+    report = [Stage("report", (WHOLE,), _report, after=("train", "recurring") if again else ("train",))]
     return [
         *made,
         *(search if config.strategy != "supernet" else []),
         Stage("aggregate", (WHOLE,), _aggregate, after=("search",) if config.strategy != "supernet" else after),
         Stage("train", models, _train, after=("aggregate",), gpu=True),
-        *([Stage("report", (WHOLE,), _report, after=("train",))] if by_day else []),
+        *([Stage("recurring", again, _recurring, after=("aggregate",), gpu=True)] if again else []),
+        *(report if config.strategy in BY_DAY else []),
     ]
 
 
@@ -88,6 +93,27 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     if (stage, task) not in known:
         raise UserError(f"The run {run} has no task {stage}/{task}; see 'distdnas status {run}'.")
     execute(folder, known[stage, task], task, attempt)
+
+
+def outdated(run: RunFolder) -> list[tuple[str, str]]:
+    """Return the tasks (stage, name) whose results lack what is there now.
+
+    A day may be searched after the aggregate was made, where `search.min_days` let the run go on without it; baselines
+    don't depend on it. A report may be of other models than the config names.
+    """
+    known = {stage.name: stage for stage in stages(run.config)}
+    found = []
+    if run.config.strategy in BY_DAY and run.is_done("aggregate", WHOLE):
+        searched = {int(task.removeprefix("day_")) for task in known["search"].tasks if run.is_done("search", task)}
+        if searched != set(run.result("aggregate", WHOLE)["days"]):
+            found = [
+                ("aggregate", WHOLE),
+                *(("train", task) for task in known["train"].tasks if task.startswith("distdnas")),
+            ]
+    models = [candidate.task for candidate in candidates(run.config)]
+    if found or (run.is_done("report", WHOLE) and run.result("report", WHOLE).get("models") != models):
+        found.append(("report", WHOLE))
+    return found
 
 
 def models(config: Config) -> dict[str, Any]:
@@ -230,7 +256,17 @@ def _mean_of_days(run: RunFolder) -> "Aggregate":
 
 
 def _train(work: Work) -> dict[str, Any]:
-    """Train one model from scratch, and test it; a loss that diverges is a result too, so that the others have one."""
+    """Train one model from scratch, and test it."""
+    return _fit(work, candidates(work.run.config), recurring=False)
+
+
+def _recurring(work: Work) -> dict[str, Any]:
+    """Train one model from scratch, and test it on each day before training on it."""
+    return _fit(work, recurring(work.run.config), recurring=True)
+
+
+def _fit(work: Work, known: Sequence[Candidate], *, recurring: bool) -> dict[str, Any]:
+    """Train and test one of the known models; a loss that diverges is a result too, so that the others have one."""
     import torch
 
     from distdnas_hpc.data.manifest import Manifest
@@ -243,7 +279,7 @@ def _train(work: Work) -> dict[str, Any]:
     device = _device(config)
     manifest = Manifest.load(prepared_folder(work.run), config.data)
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
-    candidate = next(each for each in candidates(config) if each.task == work.task)
+    candidate = next(each for each in known if each.task == work.task)
     architecture = None
     if candidate.theta is not None:
         path = work.run.task_folder("aggregate", WHOLE) / architecture_file(candidate.theta)
@@ -264,7 +300,7 @@ def _train(work: Work) -> dict[str, Any]:
         "embedding_parameters": sum(manifest.table_sizes) * config.model.dim_s,
     }
     try:
-        result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
+        result = train_model(config, build, manifest, seed, work.folder, device, work.progress, recurring=recurring)
     except DivergedError as error:
         log.warning("%s", error)
         return {**told, "state": "diverged", "reason": str(error)}
@@ -272,10 +308,13 @@ def _train(work: Work) -> dict[str, Any]:
 
 
 def _report(work: Work) -> dict[str, Any]:
-    """Write report.html."""
+    """Compare the models' scores, and write report.html."""
+    from distdnas_hpc.report.differences import write_differences
     from distdnas_hpc.report.page import write_report
 
-    return {"report": str(write_report(work.run.path))}
+    models = [candidate.task for candidate in candidates(work.run.config)]
+    write_differences(work.run.path, models, work.folder)
+    return {"report": str(write_report(work.run.path)), "models": models}
 
 
 def _days(config: Config) -> list[int]:

@@ -14,6 +14,7 @@ from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.page_agreement import agreement_section
 from distdnas_hpc.report.page_time import time_section
 from distdnas_hpc.report.pareto import pareto, points_of
+from distdnas_hpc.report.recurring import has_baseline, next_days, read_next_days
 from distdnas_hpc.report.results import Results, read_results
 from distdnas_hpc.report.style import STYLE
 from distdnas_hpc.report.table import HEADERS, caveat, comparison_cells, comparison_markdown, millions
@@ -57,6 +58,7 @@ def render(results: Results) -> str:
             section("search", "The search, day by day", _search(results)),
             section("cost", "Cost importance", _cost(results)),
             section("training", "Training", _training(results)),
+            section("recurring", "Recurring training", _recurring(results)) if results.config.train.recurring else None,
             section("time", "Time and cost", time_section(results)),
             section("data", "Data", _data(results)),
             section("config", "Config", _config(results)),
@@ -89,20 +91,21 @@ def _header(name: str, results: Results) -> Markup:
 def _comparison(results: Results) -> Markup:
     missing = ", ".join(results.missing_models)
     note = absent(f"Not trained: {missing}. No result of it was found in this run.") if missing else None
-    if not results.models:
+    if not results.models and not results.diverged:
         return join(note)
     points = points_of(results, "auc")
-    return join(
-        note,
-        table(HEADERS, comparison_cells(results), "stack"),
-        tag("p", caveat(results), class_="caveat"),
+    plot = (
         figure(
             pareto(points, "auc", f"day {results.config.train.test_day}"),
             "Up and to the left is better. The line is the Pareto frontier; the bars are 95% intervals for the draw of "
             "the test rows, which are the same for all models.",
         )
         if points
-        else None,
+        else None
+    )
+    words = tag(
+        "div",
+        tag("p", caveat(results), class_="caveat"),
         tag(
             "p",
             "MACs are multiply-accumulates a sample (FLOPs in the paper’s tables). NE is the LogLoss divided by the "
@@ -111,6 +114,7 @@ def _comparison(results: Results) -> Markup:
         ),
         tag("details", tag("summary", "The table as Markdown"), tag("pre", comparison_markdown(results))),
     )
+    return join(note, table(HEADERS, comparison_cells(results), "stack"), tag("div", plot, words, class_="grid"))
 
 
 def _architecture(results: Results) -> Markup:
@@ -253,6 +257,21 @@ def _training(results: Results) -> Markup:
         losses,
         table(("Model", "Rows", "Training time", "Rows/s", "Calibration"), rows, "stack"),
         tag("p", "Calibration: predicted clicks ÷ clicks on the test day.", class_="note"),
+    )
+
+
+def _recurring(results: Results) -> Markup:
+    models = read_next_days(results.run, results.config)
+    if not models:
+        return absent("No model of train.recurring is finished in this run.")
+    drawn = [next_days(models, "auc"), *([next_days(models, "ne")] if has_baseline(models) else [])]
+    return join(
+        tag("div", *(figure(each, "") for each in drawn), class_="grid"),
+        tag(
+            "p",
+            "Each day is tested before the models learn from it: trained on days 1 to t, tested on day t+1.",
+            class_="note",
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.search.bilevel import BATCHES, Bilevel
 from distdnas_hpc.search.cost import CostImportance
+from distdnas_hpc.search.memory import search_memory
 from distdnas_hpc.search.weights import ArchitectureWeights
 from distdnas_hpc.storage import CHECKPOINTS, write_yaml
 from distdnas_hpc.trajectory import Trajectory, Trouble
@@ -91,9 +92,12 @@ def search_day(
                 f"Lower search.batch_size ({settings.batch_size})."
             )
     steps = sum(len(feed) // batches_a_step for feed in feeds.values())
+    dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
+    memory = search_memory(config, manifest.table_sizes, dense, sparse)
+    rows = sum(feed.rows for feed in feeds.values())
+    log.info("day %s: %d rows, %d steps; %s", ", ".join(map(str, days)), rows, steps, memory)
     torch.manual_seed(seed)
     gumbel = torch.Generator().manual_seed(config.seed_of("search", name, "gumbel"))
-    dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     supernet = Network(Architecture.full(config.model.blocks), config.model, dense, sparse)
     embedding = Embedding(manifest.table_sizes, config.model.dim_s)
     model = CTRModel(embedding, supernet, config.optimizer.precision).to(device)
@@ -135,7 +139,9 @@ def search_day(
 
     trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
     _write_architecture(folder / "architecture.yaml", config, days, rows, seed, weights)
-    log.info("day %s searched: %d rows, %d steps, loss %.4f", ", ".join(map(str, days)), rows, steps, trajectory.loss)
+    peak = trajectory.points[-1]["memory_bytes"] / 1e9
+    names = ", ".join(map(str, days))
+    log.info("day %s searched: %d rows, %d steps, loss %.4f, %.2f GB", names, rows, steps, trajectory.loss, peak)
     return {
         "rows": rows,
         "steps": steps,

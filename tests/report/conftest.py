@@ -110,6 +110,22 @@ class SyntheticRun:
         }
         write_yaml(folder / "architecture_t0.2.yaml", {"theta": 0.2, **kept})
 
+    def write_next_days(self) -> None:
+        """Write recurring training of three models: on day t, DLRM has AUC 0.7 + t/1000, DCN-v2 0.01 more."""
+        tree = self.config.to_dict()
+        tree["train"]["recurring"] = ["distdnas", "dcnv2", "dlrm"]
+        write_yaml(self.path / "config.yaml", tree)
+        for name, title, gain in (
+            ("distdnas_t0.2_m1", "DistDNAS (θ=0.2, M=1)", 0.02),
+            ("dcnv2", "DCN-v2", 0.01),
+            ("dlrm", "DLRM", 0.0),
+        ):
+            days = [
+                {"test_day": day, "trained_days": day - 1, "auc": 0.7 + day / 1000 + gain, "ne": 0.9 * (1 - gain / 2)}
+                for day in range(2, self.days + 3)
+            ]
+            self.write_result("recurring", name, {"title": title, "state": "done", "days": days})
+
     def write_model(
         self, name: str, title: str, *, macs: int, interactions: int, auc: float, error: float, ne: float
     ) -> None:
