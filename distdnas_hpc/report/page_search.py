@@ -17,7 +17,7 @@ def architecture_section(results: Results) -> Markup:
     if found is None:
         return absent("No architecture: the days’ weights were not aggregated in this run.")
     copies = results.config.train.copies
-    many = " or ".join(map(str, copies))
+    many = " or ".join(filter(None, [", ".join(map(str, copies[:-1])), str(copies[-1])]))
     stacked = f" Final training stacks M = {many} independent copies of it side by side." if max(copies) > 1 else ""
     return figure(
         architecture_diagram(found),
