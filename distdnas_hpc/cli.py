@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from distdnas_hpc import __version__, pipeline
+from distdnas_hpc.cluster import slurm
 from distdnas_hpc.cluster.display import ForegroundProgress, draw, watch_run
 from distdnas_hpc.cluster.execute import TaskError
 from distdnas_hpc.cluster.logs import find_task, follow, log_files
@@ -24,7 +25,7 @@ from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.planted_days import write_planted_days
 from distdnas_hpc.errors import UserError
-from distdnas_hpc.launch import UnfinishedError, launch, launch_day
+from distdnas_hpc.launch import UnfinishedError, launch, launch_day, mend, scripts
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
 from distdnas_hpc.report.forming import forming
@@ -132,6 +133,85 @@ def compare(
     run = _launch(config, pipeline.stages, detach, command)
     if not detach:
         _show_comparison(run, as_json)
+
+
+@app.command("launch")
+def launch_(
+    config_file: ConfigFile,
+    folder: Run = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="A cluster: clusters/NAME.yaml beside CONFIG says what it asks for.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and every sbatch script; submit and write nothing.")
+    ] = False,
+) -> None:
+    """Submit an experiment to Slurm, from raw days to the report, and leave: you can log out.
+
+    Jobs run the code as it is now and the config as it is now, whatever you change later. Look with
+    [bold]distdnas status RUN[/bold]; what went wrong is mended by [bold]distdnas resubmit RUN[/bold].
+    """
+    config = _with_options(load_config(config_file, profile), "slurm", None, folder)
+    if dry_run:
+        planned = scripts(config)
+        for stage, tasks, script in planned:
+            many = f"{len(tasks)} tasks, {tasks[0]} to {tasks[-1]}" if len(tasks) > 1 else f"1 task, {tasks[0]}"
+            typer.echo(f"### {stage}: {many}\n{script}")
+        count = sum(len(tasks) for _, tasks, _ in planned)
+        err.print(f"{count} tasks in {len(planned)} jobs; nothing was submitted.", highlight=False)
+        return
+    _launch(config, pipeline.stages, True, f"distdnas launch {config_file}")
+
+
+@app.command("resubmit")
+def resubmit_(
+    folder: RunArgument,
+    days: Annotated[
+        list[int] | None, typer.Option("--day", min=1, help="Only this day again; may be given several times.")
+    ] = None,
+    mem_gb: Annotated[
+        float | None, typer.Option("--mem-gb", min=0.001, help="Memory of the tasks that went wrong, in GB.")
+    ] = None,
+    minutes: Annotated[
+        int | None, typer.Option("--time", min=1, help="Time limit of the tasks that went wrong, in minutes.")
+    ] = None,
+    min_days: Annotated[
+        int | None, typer.Option("--min-days", min=1, help="Finish with so many searched days, without the rest.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Submit again the failed and lost tasks of a run on Slurm, from their checkpoints, and what waits for them.
+
+    Tasks that are done, running or queued are left alone, so that doing it twice changes nothing. What ran out of
+    memory or time asks for twice as much, up to cluster.slurm.max_mem_gb and max_time_minutes. A day that is done later
+    than the results is taken into them, which are made again; the old ones are kept in RUN/superseded.
+    """
+    run = RunFolder(folder)
+    did = mend(run, days or (), min_days, mem_gb, minutes)
+    if as_json:
+        named = {task: asdict(request) for task, request in did.again.items()}
+        told = {
+            "again": [{"task": "/".join(task), **asked} for task, asked in named.items()],
+            "replaced": did.replaced,
+            **{
+                key: ["/".join(task) for task in getattr(did, key)]
+                for key in ("others", "renewed", "at_work", "left_out")
+            },
+        }
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for line in did.sentences():
+        out.print(line, highlight=False, soft_wrap=True)
+    out.print(f"Look with: distdnas status {run.path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def cancel(folder: RunArgument) -> None:
+    """Cancel a run's jobs on Slurm, and no others. What is done is kept; checkpoints are written."""
+    run = RunFolder(folder)
+    count = slurm.cancel(run)
+    goes_on = f" {KEPT} Go on with: distdnas resubmit {run.path}" if count else ""
+    out.print(f"Cancelled {count} jobs of {run.path}.{goes_on}", highlight=False, soft_wrap=True)
 
 
 @app.command()

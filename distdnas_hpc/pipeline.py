@@ -80,10 +80,25 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     execute(folder, known[stage, task], task, attempt)
 
 
-def outdated(run: RunFolder) -> bool:
-    """Whether the report is of other models than the config names now."""
+def outdated(run: RunFolder) -> list[tuple[str, str]]:
+    """Return the tasks (stage, name) whose results lack what is there now.
+
+    A day may be searched after the aggregate was made, where `search.min_days` let the run go on without it; baselines
+    don't depend on it. A report may be of other models than the config names.
+    """
+    known = {stage.name: stage for stage in stages(run.config)}
+    found = []
+    if run.is_done("aggregate", WHOLE):
+        searched = {int(task.removeprefix("day_")) for task in known["search"].tasks if run.is_done("search", task)}
+        if searched != set(run.result("aggregate", WHOLE)["days"]):
+            found = [
+                ("aggregate", WHOLE),
+                *(("train", task) for task in known["train"].tasks if task.startswith("distdnas")),
+            ]
     models = [candidate.task for candidate in candidates(run.config)]
-    return run.is_done("report", WHOLE) and run.result("report", WHOLE).get("models") != models
+    if found or (run.is_done("report", WHOLE) and run.result("report", WHOLE).get("models") != models):
+        found.append(("report", WHOLE))
+    return found
 
 
 def models(config: Config) -> dict[str, Any]:

@@ -69,10 +69,12 @@ class Config(Section):
     def experiment(self) -> dict[str, Any]:
         """Return what decides results.
 
-        That is everything but what `NO_PART` names, and which models are compared: no model's result depends on others.
+        That is everything but what `NO_PART` names, which models are compared (no model's result depends on others),
+        and how many days are enough: which days there are is told by the aggregate.
         """
         tree = {key: value for key, value in self.to_dict().items() if key not in NO_PART}
         tree["train"] = {key: value for key, value in tree["train"].items() if key not in ("baselines", "recurring")}
+        tree["search"] = {key: value for key, value in tree["search"].items() if key != "min_days"}
         return tree
 
     def fingerprint(self) -> str:

@@ -23,6 +23,7 @@ from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.search.bilevel import BATCHES, Bilevel
 from distdnas_hpc.search.cost import CostImportance
+from distdnas_hpc.search.memory import search_memory
 from distdnas_hpc.search.weights import ArchitectureWeights
 from distdnas_hpc.storage import CHECKPOINTS, write_yaml
 from distdnas_hpc.trajectory import Trajectory, Trouble
@@ -81,9 +82,11 @@ def search_day(
             f"Day {day} has {feed.rows} rows, one batch: a search needs a batch for w and one for A and B. "
             f"Lower search.batch_size ({settings.batch_size})."
         )
+    dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
+    memory = search_memory(config, manifest.table_sizes, dense, sparse)
+    log.info("day %d: %d rows, %d steps; %s", day, feed.rows, steps, memory)
     torch.manual_seed(seed)
     gumbel = torch.Generator().manual_seed(config.seed_of("search", name, "gumbel"))
-    dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     supernet = Network(Architecture.full(config.model.blocks), config.model, dense, sparse)
     embedding = Embedding(manifest.table_sizes, config.model.dim_s)
     model = CTRModel(embedding, supernet, config.optimizer.precision).to(device)
@@ -124,7 +127,8 @@ def search_day(
 
     trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
     _write_architecture(folder / "architecture.yaml", config, day, rows, seed, weights)
-    log.info("day %d searched: %d rows, %d steps, loss %.4f", day, rows, steps, trajectory.loss)
+    peak = trajectory.points[-1]["memory_bytes"] / 1e9
+    log.info("day %d searched: %d rows, %d steps, loss %.4f, %.2f GB", day, rows, steps, trajectory.loss, peak)
     return {
         "rows": rows,
         "steps": steps,
