@@ -48,10 +48,10 @@ def folder(tmp_path_factory):
     synthetic = SyntheticRun(folder / "quickstart")
     synthetic.write_next_days()
     run = synthetic.path
-    data = {"schema": {"dense": 2, "sparse": 3}, "raw": f"{folder}/day_{{day}}", "days": 2}
+    data = {"schema": {"dense": 2, "sparse": 3}, "raw": f"{folder}/day_{{day}}", "days": 6}
     days = {"search": {"days": 1}, "train": {"days": 1, "test_day": 2, "warmup_days": 0}}
-    for day in (1, 2):
-        write_day(folder / f"day_{day - 1}", day)
+    for day in range(1, 7):
+        write_day(folder / f"day_{day - 1}", day, rows=100)
     shutil.rmtree(run / "prepared")
     prepare(Config.model_validate({"run": str(folder), "data": data, **days}), run)
     (folder / "runs").mkdir()
@@ -82,7 +82,7 @@ def tool(folder, monkeypatch, capsys):
 
 def test_every_tool_shows_how_to_call_it():
     assert {name for name, _ in EXAMPLES} == {tool.stem for tool in TOOLS}
-    assert len(TOOLS) >= 11
+    assert len(TOOLS) == 12
 
 
 @pytest.mark.parametrize(("name", "arguments"), EXAMPLES, ids=lambda part: part if isinstance(part, str) else None)
