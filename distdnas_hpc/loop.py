@@ -44,8 +44,9 @@ class LossDiverged(Exception):  # noqa: N818 (it asks `diagnosed` to look closer
 class Loop:
     """Runs over the steps of a single pass that can be interrupted at any moment and resumed exactly.
 
-        with Loop(...) as loop:
-            batches = feed.batches(loop.resume())
+        loop = Loop(...)
+        batches = feed.batches(loop.resume())
+        with loop:
             for step in loop.steps():
                 ...
 
@@ -111,17 +112,22 @@ class Loop:
         self._clock = time.monotonic()
         return self._done
 
-    def steps(self) -> Iterator[int]:
+    def steps(self, until: int | None = None) -> Iterator[int]:
         """Yield the steps that are left; between two of them the host does what is not the algorithm's.
 
         It waits for the device only where a checkpoint is written.
+
+        Parameters
+        ----------
+        until : the last step for now: what comes then may take long, so a checkpoint is written first, if any are.
+            None: the last of all.
 
         Raises
         ------
         LossDiverged, DivergedError : a loss did; see `diagnosed`.
         KeyboardInterrupt : told to stop; a checkpoint of the last step is written.
         """
-        for step in range(self._done + 1, self._steps + 1):
+        for step in range(self._done + 1, (until or self._steps) + 1):
             if self._suspect is not None and step == self._suspect.step:
                 with Probe(self._model) as probe:
                     yield step
@@ -130,7 +136,7 @@ class Loop:
             self._done = step
             stopping = self._stops.notice()
             if self._suspect is None:
-                due = stopping or self._is_due()
+                due = stopping or self._is_due() or (step == until and self._settings.wanted)
                 if due:
                     self._trajectory.look()
                 if self._trajectory.trouble is not None:
@@ -174,7 +180,7 @@ class Loop:
         begin = f"the checkpoint of step {self._written}" if self._written else "the start"
         return (
             f"{LossDiverged(trouble)}; {culprit}. Lower optimizer.dense_lr or set optimizer.clip_norm, in a new run "
-            f"folder. The same command tries again from {begin}."
+            f"folder. All was well at {begin}."
         )
 
 

@@ -1,13 +1,15 @@
 """The experiment as stages of tasks, from raw days to the report (DESIGN §1).
 
-    parse ─ merge ─ encode ─ manifest ─┬─ search ─ aggregate ─ train ─ report
-                               cost ───┘
+    parse ─ merge ─ encode ─ manifest ─┬─ search ─ aggregate ─┬─ train ─────┬─ report
+                               cost ───┘                      └─ recurring ─┘
 
 Every task reads files and writes files, so it runs anywhere that sees the run folder. Functions import what they need
 when they run: listing a run's stages must not wait for torch.
 """
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +19,19 @@ from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config
 from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.storage import read_yaml, write_yaml
-from distdnas_hpc.train.candidates import architecture_file, candidates
+from distdnas_hpc.train.candidates import Candidate, architecture_file, candidates, recurring
 
 if TYPE_CHECKING:
     import torch
+
+    from distdnas_hpc.search.aggregate import Aggregate
 
 log = logging.getLogger(__name__)
 
 WHOLE = "all"
 """Name of the task of a stage that has one."""
+BY_DAY = ("distdnas", "distributed", "fresh")
+"""Strategies that search each day by a task of its own."""
 
 
 def preparation(config: Config) -> list[Stage]:
@@ -45,27 +51,39 @@ def cost_model(config: Config) -> list[Stage]:
 
 
 def stages(config: Config) -> list[Stage]:
-    """Return the stages of an experiment, in order."""
+    """Return the stages of an experiment, in order; its strategy decides what is searched, if anything.
+
+    A run that uses another's shards and cost importance (`prepared` in its config) doesn't make them. The report shows
+    days and their mean, so only the strategies that have them get one.
+    """
     searched = tuple(day_name(day) for day in config.search.days)
+    required = config.search.min_days
+    if config.strategy == "one_shot":
+        searched, required = (WHOLE,), None
     models = tuple(candidate.task for candidate in candidates(config))
+    again = tuple(candidate.task for candidate in recurring(config))
+    made = [] if config.prepared else [*preparation(config), *cost_model(config)]
+    after = () if config.prepared else ("manifest", "cost")
+    search = [Stage("search", searched, _search, after=after, required=required, gpu=True)]
+    report = [Stage("report", (WHOLE,), _report, after=("train", "recurring") if again else ("train",))]
     return [
-        *preparation(config),
-        *cost_model(config),
-        Stage("search", searched, _search, after=("manifest", "cost"), required=config.search.min_days, gpu=True),
-        Stage("aggregate", (WHOLE,), _aggregate, after=("search",)),
+        *made,
+        *(search if config.strategy != "supernet" else []),
+        Stage("aggregate", (WHOLE,), _aggregate, after=("search",) if config.strategy != "supernet" else after),
         Stage("train", models, _train, after=("aggregate",), gpu=True),
-        Stage("report", (WHOLE,), _report, after=("train",)),
+        *([Stage("recurring", again, _recurring, after=("aggregate",), gpu=True)] if again else []),
+        *(report if config.strategy in BY_DAY else []),
     ]
 
 
 def prepared_folder(run: RunFolder) -> Path:
     """Return where a run's shards and their manifest are."""
-    return run.path / "prepared"
+    return (run.config.prepared or run.path) / "prepared"
 
 
 def cost_folder(run: RunFolder) -> Path:
     """Return where a run's cost importance is."""
-    return run.task_folder("cost", WHOLE)
+    return (run.config.prepared or run.path) / "cost" / WHOLE
 
 
 def run_task(run: str, stage: str, task: str, attempt: int) -> None:
@@ -75,6 +93,33 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     if (stage, task) not in known:
         raise UserError(f"The run {run} has no task {stage}/{task}; see 'distdnas status {run}'.")
     execute(folder, known[stage, task], task, attempt)
+
+
+def outdated(run: RunFolder) -> list[tuple[str, str]]:
+    """Return the tasks (stage, name) whose results lack what is there now.
+
+    A day may be searched after the aggregate was made, where `search.min_days` let the run go on without it; baselines
+    don't depend on it. A report may be of other models than the config names.
+    """
+    known = {stage.name: stage for stage in stages(run.config)}
+    found = []
+    if run.config.strategy in BY_DAY and run.is_done("aggregate", WHOLE):
+        searched = {int(task.removeprefix("day_")) for task in known["search"].tasks if run.is_done("search", task)}
+        if searched != set(run.result("aggregate", WHOLE)["days"]):
+            found = [
+                ("aggregate", WHOLE),
+                *(
+                    (stage, task)
+                    for stage in ("train", "recurring")
+                    if stage in known
+                    for task in known[stage].tasks
+                    if task.startswith("distdnas")
+                ),
+            ]
+    models = [candidate.task for candidate in candidates(run.config)]
+    if found or (run.is_done("report", WHOLE) and run.result("report", WHOLE).get("models") != models):
+        found.append(("report", WHOLE))
+    return found
 
 
 def models(config: Config) -> dict[str, Any]:
@@ -170,25 +215,34 @@ def _cost(work: Work) -> dict[str, Any]:
 
 
 def _search(work: Work) -> dict[str, Any]:
-    """Search one day."""
+    """Search one day, or all of them in one go."""
     from distdnas_hpc.data.manifest import Manifest
     from distdnas_hpc.search.cost import CostImportance
     from distdnas_hpc.search.day import search_day
 
     config = work.run.config
-    importance = CostImportance.from_dict(work.run.result("cost", WHOLE))
+    importance = CostImportance.from_dict(read_yaml(cost_folder(work.run) / "result.yaml"))
     manifest = Manifest.load(prepared_folder(work.run), config.data)
-    return search_day(config, _day(work), manifest, importance, work.folder, _device(config), work.progress)
+    day = config.search.days if work.task == WHOLE else _day(work)
+    return search_day(config, day, manifest, importance, work.folder, _device(config), work.progress)
 
 
 def _aggregate(work: Work) -> dict[str, Any]:
-    """Average the finished days and keep what passes each θ."""
+    """Average the finished days and keep what passes each θ; of the supernet, keep everything."""
+    from distdnas_hpc.nn.architecture import Architecture
     from distdnas_hpc.search.aggregate import aggregate, discretize
 
-    settings = work.run.config.search
-    done = [day for day in settings.days if work.run.is_done("search", day_name(day))]
-    files = {day: work.run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
-    mean = aggregate(files, settings.min_days or len(settings.days))
+    config, settings = work.run.config, work.run.config.search
+    if config.strategy == "supernet":
+        for theta in settings.theta:
+            full = Architecture.full(config.model.blocks).to_dict()
+            write_yaml(work.folder / architecture_file(theta), {"theta": theta, **full})
+        return {"days": []}
+    if config.strategy == "one_shot":
+        found = work.run.task_folder("search", WHOLE) / "architecture.yaml"
+        mean = replace(aggregate({settings.days[-1]: found}, 1), days=settings.days)
+    else:
+        mean = _mean_of_days(work.run)
     write_yaml(work.folder / "aggregate.yaml", mean.to_dict())
     for theta in settings.theta:
         architecture = discretize(mean.alpha, mean.beta, theta)
@@ -197,8 +251,28 @@ def _aggregate(work: Work) -> dict[str, Any]:
     return {"days": list(mean.days)}
 
 
+def _mean_of_days(run: RunFolder) -> "Aggregate":
+    """Average the days whose search is finished."""
+    from distdnas_hpc.search.aggregate import aggregate
+
+    settings = run.config.search
+    done = [day for day in settings.days if run.is_done("search", day_name(day))]
+    files = {day: run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
+    return aggregate(files, settings.min_days or len(settings.days))
+
+
 def _train(work: Work) -> dict[str, Any]:
-    """Train one model from scratch, and test it; a loss that diverges is a result too, so that the others have one."""
+    """Train one model from scratch, and test it."""
+    return _fit(work, candidates(work.run.config), recurring=False)
+
+
+def _recurring(work: Work) -> dict[str, Any]:
+    """Train one model from scratch, and test it on each day before training on it."""
+    return _fit(work, recurring(work.run.config), recurring=True)
+
+
+def _fit(work: Work, known: Sequence[Candidate], *, recurring: bool) -> dict[str, Any]:
+    """Train and test one of the known models; a loss that diverges is a result too, so that the others have one."""
     import torch
 
     from distdnas_hpc.data.manifest import Manifest
@@ -211,7 +285,7 @@ def _train(work: Work) -> dict[str, Any]:
     device = _device(config)
     manifest = Manifest.load(prepared_folder(work.run), config.data)
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
-    candidate = next(each for each in candidates(config) if each.task == work.task)
+    candidate = next(each for each in known if each.task == work.task)
     architecture = None
     if candidate.theta is not None:
         path = work.run.task_folder("aggregate", WHOLE) / architecture_file(candidate.theta)
@@ -223,7 +297,7 @@ def _train(work: Work) -> dict[str, Any]:
     cost = network_cost(build, dense, sparse, config.model.dim_s)
     seed = config.seed_of("train", work.task)
     told = {
-        "title": title(candidate),
+        "title": title(candidate, config.strategy),
         "model": candidate.model,
         "theta": candidate.theta,
         "copies": candidate.copies,
@@ -232,7 +306,7 @@ def _train(work: Work) -> dict[str, Any]:
         "embedding_parameters": sum(manifest.table_sizes) * config.model.dim_s,
     }
     try:
-        result = train_model(config, build, manifest, seed, work.folder, device, work.progress)
+        result = train_model(config, build, manifest, seed, work.folder, device, work.progress, recurring=recurring)
     except DivergedError as error:
         log.warning("%s", error)
         return {**told, "state": "diverged", "reason": str(error)}
@@ -240,10 +314,13 @@ def _train(work: Work) -> dict[str, Any]:
 
 
 def _report(work: Work) -> dict[str, Any]:
-    """Write report.html."""
+    """Compare the models' scores, and write report.html."""
+    from distdnas_hpc.report.differences import write_differences
     from distdnas_hpc.report.page import write_report
 
-    return {"report": str(write_report(work.run.path))}
+    models = [candidate.task for candidate in candidates(work.run.config)]
+    write_differences(work.run.path, models, work.folder)
+    return {"report": str(write_report(work.run.path)), "models": models}
 
 
 def _days(config: Config) -> list[int]:

@@ -2,8 +2,11 @@
 
 import json
 import math
+import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from distdnas_hpc.storage import write_text
 
@@ -17,10 +20,12 @@ class Progress:
     Parameters
     ----------
     path : the file to write, or None to tell nobody (tests, library use).
+    also : is given what is written, each time.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, also: Callable[[dict[str, Any]], None] | None = None) -> None:
         self._path = path
+        self._also = also
         self._next = self._start = time.monotonic()
         self._before = 0.0, 0
 
@@ -42,7 +47,7 @@ class Progress:
     ) -> None:
         """Say that `fraction` (0 to 1) of the task is done, over `rows` rows so far, at a smoothed `loss`.
 
-        A search also says its `architecture`, α and β flat.
+        A search also says its `architecture`, α and β flat. The most memory that the process had is told as well.
 
         Written when the last one is old enough, and always when fraction is 1.
         """
@@ -61,6 +66,9 @@ class Progress:
             "eta_seconds": (
                 elapsed * (1 - fraction) / (fraction - fraction_before) if fraction > fraction_before else None
             ),
+            "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # Linux counts in KiB
             "time": time.time(),
         }
         write_text(self._path, json.dumps(content), durable=False)
+        if self._also is not None:
+            self._also(content)

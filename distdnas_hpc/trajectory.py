@@ -84,6 +84,11 @@ class Trajectory:
         self._unread_steps, self._stretch_begin = [], now
         return self.points[-1]
 
+    def leave_out(self, seconds: float) -> None:
+        """Stop the clocks for a time that was spent on something else than training."""
+        self._begin += seconds
+        self._stretch_begin += seconds
+
     def look(self) -> None:
         """Set `trouble` if a loss of the unfinished stretch is not finite; this waits for the device.
 

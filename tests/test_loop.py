@@ -178,7 +178,7 @@ def test_divergence_ends_at_the_step_with_the_module_and_the_last_good_checkpoin
         caught.value
     )
     assert "is that of module inner" in str(caught.value)
-    assert f"tries again from {begin}" in str(caught.value)
+    assert f"All was well at {begin}." in str(caught.value)
     assert written(tmp_path) == [
         step for step in (last - 1, last) if step > 0 and (step == last or settings.steps == 1)
     ]

@@ -17,6 +17,7 @@ import pytest
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.config import load_config
 from distdnas_hpc.storage import read_yaml
+from tests.event_files import records, scalars
 from tests.shrunk import SMALL_BATCHES, distdnas, findings, start, write_config
 
 
@@ -40,6 +41,22 @@ def test_leaves_the_files_of_the_arrays_task_and_shows_the_weights(finished_run,
     assert f"α and β of day 1 after 600 rows: {run}/search/day_01/architecture.yaml" in told.stdout
     assert re.search(r"^search/day_01 done \(.*rows/s, loss 0\.\d+\)$", told.stderr, flags=re.MULTILINE)
     assert "\x1b" not in told.stdout + told.stderr, "no terminal, no colours"
+
+
+def test_leaves_curves_for_tensorboard_where_the_run_s_config_says_so(unfinished):
+    """The key is no part of the experiment: it may be set when a run goes on."""
+    run, config = unfinished("search", "day_02")
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("tensorboard: false", "tensorboard: true"))
+    told = distdnas("search", config, "--day", 2)
+    assert told.returncode == 0, told.stderr
+    (path,) = (run / "search/day_02/tensorboard").iterdir()
+    _, *events = records(path.read_bytes())
+    step, values = scalars(events[-1])
+    last = json.loads((run / "search/day_02/attempt_01/progress.json").read_text())
+    assert (step, values["loss"]) == (600, pytest.approx(last["loss"], rel=1e-6))
+    assert values["beta/block_2/pma"] == pytest.approx(last["architecture"]["beta"][9], rel=1e-6)
+    assert not (run / "search/day_01/tensorboard").exists()
 
 
 def test_a_day_that_is_done_is_shown_and_left_alone(finished_run, unfinished):

@@ -1,11 +1,13 @@
 """Live progress of a run on the terminal, drawn from the files that tasks write; plain lines where there is none."""
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 
 import rich.progress
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -22,14 +24,15 @@ Alive = Callable[[], Collection[str] | None]
 STYLES = {
     "done": "green",
     "running": "cyan",
-    "failed": "red",
-    "interrupted": "yellow",
-    "lost": "red",
-    "diverged": "red",
     "pending": "dim",
+    "interrupted": "yellow",
+    "preempted": "yellow",
+    **dict.fromkeys(("failed", "diverged", "timed out", "out of memory", "lost"), "red"),
 }
-BAR = 12
+BAR = 10
 """Characters of a bar."""
+WIDE = 110
+"""Columns of a terminal from which on attempt, node, memory and the time so far are shown as well."""
 SHOWN = 32
 """At most so many tasks of a stage have a line each; of larger stages only those that run or went wrong."""
 
@@ -114,51 +117,108 @@ class Watch:
         return statuses
 
 
-def draw(statuses: Sequence[TaskStatus]) -> RenderableType:
-    """Draw a line for a finished or waiting stage, and a bar for each task of the others."""
-    grid = Table.grid(padding=(0, 1))  # narrow enough for 80 columns
-    for width in (14, BAR, 7, 13, 11, 10):  # task, bar, state, rows/s, loss, time: wide enough not to jump about
-        grid.add_column(min_width=width, no_wrap=True)
-    for stage in dict.fromkeys(told.stage for told in statuses):
-        tasks = [told for told in statuses if told.stage == stage]
-        states = {told.state for told in tasks}
-        if len(states) == 1 and states <= {"done", "pending"}:
-            seconds = sum(told.seconds or 0.0 for told in tasks)
-            state = states.pop()
-            count = f"{len(tasks)} tasks" if len(tasks) > 1 else ""
-            bar = ProgressBar(total=1, completed=float(state == "done"), width=BAR)
-            grid.add_row(stage, bar, Text(state, STYLES[state]), count, "", _duration(seconds) if seconds else "")
-            continue
-        shown = tasks if len(tasks) <= SHOWN else [told for told in tasks if told.state not in ("done", "pending")]
-        for told in shown:
-            grid.add_row(*_task_row(told))
-        if len(shown) < len(tasks):
-            done = sum(told.state == "done" for told in tasks)
-            bar = ProgressBar(total=len(tasks), completed=done, width=BAR)
-            grid.add_row(stage, bar, f"{done} of {len(tasks)} done", "", "", "")
-    reasons = [
-        Text(f"{told.stage}/{told.task}: {told.reason}", STYLES[told.state])
-        for told in statuses
-        if told.reason and (told.state in WENT_WRONG or (told.state == "pending" and not told.attempt))
-    ]
-    return Group(grid, *reasons)
+def watch_run(
+    run: RunFolder,
+    stages: Sequence[Stage],
+    console: Console,
+    alive: Alive,
+    interval: float,
+    *,
+    every: bool = False,
+    below: Callable[[], RenderableType | None] = lambda: None,
+) -> list[TaskStatus]:
+    """Show the run, on a terminal with what goes `below`, until no task is running or queued; return how it is then.
+
+    Looks every `interval` seconds, and more seldom where a look itself takes long: at thousands of tasks on a slow
+    file system. A command that runs tasks one after the other has none in hand for a moment: so look twice.
+    """
+    watch, idle = Watch(run, stages, alive), 0
+    with Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
+        while True:
+            start = time.monotonic()
+            if live:
+                picture = draw(statuses := watch.look(), every=every)
+                live.update(Group(picture, *([more] if (more := below()) else [])), refresh=True)
+            else:
+                statuses = _tell_changes(watch, console)
+            idle = 0 if any(told.in_hand for told in statuses) else idle + 1
+            if idle == 2 or all(told.state == "done" for told in statuses):
+                return statuses
+            time.sleep(max(interval, 5 * (time.monotonic() - start)))
 
 
-def _task_row(told: TaskStatus) -> tuple[RenderableType, ...]:
-    eta = f"{_duration(told.eta_seconds)} left" if told.eta_seconds is not None else ""
-    return (
-        f"{told.stage}/{told.task}",
-        ProgressBar(total=1, completed=told.fraction, width=BAR),
-        Text(told.state, STYLES[told.state]),
-        f"{told.rows_per_second:,.0f} rows/s" if told.rows_per_second else "",
-        f"loss {told.loss:.4f}" if told.loss is not None else "",
-        eta if told.state == "running" else _duration(told.seconds) if told.seconds else "",
-    )
+def draw(statuses: Sequence[TaskStatus], *, every: bool = False) -> RenderableType:
+    """Draw a line for a finished or waiting stage, and a bar for each task of the others (of `every` stage)."""
+    return _Drawing(statuses, every)
 
 
-def _tell_changes(watch: Watch, console: Console) -> None:
-    """Print a line for each task whose state has changed since the last look."""
-    for told in watch.look():
+@dataclass(frozen=True)
+class _Drawing:
+    """What `draw` gives: knows how wide it may be when it is shown."""
+
+    statuses: Sequence[TaskStatus]
+    every: bool
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= WIDE
+        grid = Table.grid(padding=(0, 1))
+        widths = (14, BAR, 4, 7, 9, 4, 13, 11, 7, 8, 8) if wide else (14, BAR, 7, 13, 11, 10)  # not to jump about
+        for width in widths:
+            grid.add_column(min_width=width, no_wrap=True)
+        for stage in dict.fromkeys(told.stage for told in self.statuses):
+            tasks = [told for told in self.statuses if told.stage == stage]
+            states = {told.state for told in tasks}
+            if not self.every and len(states) == 1 and states <= {"done", "pending"}:
+                count = f"{len(tasks)} tasks" if len(tasks) > 1 else ""
+                seconds = sum(told.seconds or 0.0 for told in tasks)
+                grid.add_row(*_stage_row(stage, float("done" in states), states.pop(), count, seconds, wide=wide))
+                continue
+            shown = tasks
+            if len(tasks) > SHOWN and not self.every:
+                shown = [told for told in tasks if told.state not in ("done", "pending")]
+            for told in shown:
+                grid.add_row(*_task_row(told, wide=wide))
+            if len(shown) < len(tasks):
+                done = sum(told.state == "done" for told in tasks)
+                grid.add_row(*_stage_row(stage, done / len(tasks), f"{done} of {len(tasks)} done", "", 0.0, wide=wide))
+        yield grid
+        for told in self.statuses:
+            if told.reason and (told.state in WENT_WRONG or (told.state == "pending" and not told.attempt)):
+                yield Text(f"{told.stage}/{told.task}: {told.reason}", STYLES[told.state])
+                if told.log and not told.input_fault:
+                    yield Text(f"  its log: {told.log}", "dim")
+
+
+def _stage_row(
+    stage: str, fraction: float, state: str, count: str, seconds: float, *, wide: bool
+) -> tuple[RenderableType, ...]:
+    bar = ProgressBar(total=1, completed=fraction, width=BAR)
+    word = Text(state, STYLES.get(state, ""))
+    time_taken = _duration(seconds) if seconds else ""
+    if wide:
+        return (stage, bar, "", word, "", "", count, "", "", time_taken, "")
+    return (stage, bar, word, count, "", time_taken)
+
+
+def _task_row(told: TaskStatus, *, wide: bool) -> tuple[RenderableType, ...]:
+    name, state = f"{told.stage}/{told.task}", Text(told.state, STYLES[told.state])
+    bar = ProgressBar(total=1, completed=told.fraction, width=BAR)
+    speed = f"{told.rows_per_second:,.0f} rows/s" if told.rows_per_second else ""
+    loss = f"loss {told.loss:.4f}" if told.loss is not None else ""
+    taken = _duration(told.seconds) if told.seconds else ""
+    left = f"{_duration(told.eta_seconds)} left" if told.eta_seconds is not None else ""
+    if not wide:
+        return (name, bar, state, speed, loss, left if told.state == "running" else taken)
+    percent = f"{int(100 * told.fraction)} %" if told.state not in ("done", "pending") else ""
+    attempt = f"attempt {told.attempt}" if told.attempt > 1 else ""
+    memory = f"{told.memory_bytes / 1e9:.1f} GB" if told.memory_bytes else ""
+    return (name, bar, percent, state, attempt, told.host or "", speed, loss, memory, taken, left)
+
+
+def _tell_changes(watch: Watch, console: Console) -> list[TaskStatus]:
+    """Look, and print a line for each task whose state has changed since the last look."""
+    statuses = watch.look()
+    for told in statuses:
         before = watch.told.get((told.stage, told.task), "pending")
         if told.state == before:
             continue
@@ -172,6 +232,7 @@ def _tell_changes(watch: Watch, console: Console) -> None:
         elif told.reason:
             line += f": {told.reason}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return statuses
 
 
 def _duration(seconds: float) -> str:

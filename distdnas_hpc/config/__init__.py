@@ -8,9 +8,11 @@ from distdnas_hpc.config.cluster import Cluster, Slurm
 from distdnas_hpc.config.data import SCHEMAS, Data, DayColumn, Schema
 from distdnas_hpc.config.experiment import Config
 from distdnas_hpc.config.model import Checkpoint, Model, Optimizer
+from distdnas_hpc.config.planted import Parts, Planted
 from distdnas_hpc.config.reading import load_config
 from distdnas_hpc.config.search import Cost, Search, Temperature
 from distdnas_hpc.config.section import Days, Section
+from distdnas_hpc.config.study import Strategy, Study
 from distdnas_hpc.config.train import Train
 
 __all__ = [
@@ -24,10 +26,14 @@ __all__ = [
     "Days",
     "Model",
     "Optimizer",
+    "Parts",
+    "Planted",
     "Schema",
     "Search",
     "Section",
     "Slurm",
+    "Strategy",
+    "Study",
     "Temperature",
     "Train",
     "load_config",

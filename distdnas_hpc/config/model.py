@@ -57,3 +57,8 @@ class Checkpoint(Section):
 
     minutes: float | None = Field(10.0, gt=0, description="between two; null: not by the clock")
     steps: int | None = Field(None, ge=1, description="also after every so many steps")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any are written, other than when told to stop."""
+        return self.minutes is not None or self.steps is not None

@@ -35,6 +35,10 @@ class Train(Section):
     )
     baselines: tuple[Baseline, ...] = Field(("dlrm",), description="published models trained beside it")
 
+    recurring: tuple[Literal["distdnas"] | Baseline, ...] = Field(
+        (), description="models that are also tested on each day before they are trained on it (paper, Figure 7)"
+    )
+
     @model_validator(mode="after")
     def _test_is_unseen(self) -> "Train":
         if self.test_day <= max(self.days):
@@ -43,9 +47,9 @@ class Train(Section):
             raise ValueError(f"warmup_days ({self.warmup_days}) is more than the {len(self.days)} training days")
         return self
 
-    @field_validator("baselines")
+    @field_validator("baselines", "recurring")
     @classmethod
-    def _each_once(cls, baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
-        if len(set(baselines)) < len(baselines):
-            raise ValueError(f"a baseline is named twice in {', '.join(baselines)}")
-        return baselines
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"a model is named twice in {', '.join(names)}")
+        return names

@@ -1,7 +1,7 @@
 """Shards to batches: one pass over a day, in file order or shuffled, in memory that does not depend on its length.
 
-One thread reads and unpacks chunks into a buffer while another turns the rows of a second buffer into batches; the
-consumer finds some of them ready.
+One thread reads and unpacks chunks, another makes batches of them, and the consumer finds some batches ready. Where
+rows are shuffled, a thread between the two decodes chunks into a buffer while batches are picked from a second one.
 """
 
 from collections.abc import Generator
@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from distdnas_hpc.data.decode import Decoder
 from distdnas_hpc.data.manifest import Manifest
-from distdnas_hpc.data.normalise import normalise_rows
 from distdnas_hpc.data.prefetch import prefetch
-from distdnas_hpc.data.rows import Rows
 from distdnas_hpc.data.shards import Shard, ShardInfo, open_shard
-from distdnas_hpc.data.shuffle import read_in_order
+from distdnas_hpc.data.shuffle import Stretch, in_file_order, shuffled
 from distdnas_hpc.data.translation import Translation
 from distdnas_hpc.errors import UserError
 
@@ -43,6 +41,19 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> "Batch":
         """Copy to a device, without waiting for the copy where the device allows it."""
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class Pair(NamedTuple):
+    """What a step of the bilevel search takes (paper §IV-A, Algorithm 1): a batch of each of the day's two parts.
+
+    Attributes
+    ----------
+    w : of the part that the weights w are trained on.
+    architecture : of the part that A and B are trained on; no row of it is ever in the other.
+    """
+
+    w: Batch
+    architecture: Batch
 
 
 class Feed:
@@ -84,8 +95,7 @@ class Feed:
     def batches(self, first: int = 0) -> Generator[Batch, None, None]:
         """Yield the batches from number `first` (0 to the length) on, bit for bit those of an uninterrupted pass.
 
-        Nothing that comes before is read, but for the rest of its buffer. Consecutive batches are disjoint and equally
-        random, so a bilevel search takes them in turn for its two parts of the day.
+        Nothing that comes before is read, but for the rest of its buffer.
 
         Background threads work ahead; they end with the last batch, or when the generator is closed or dropped.
         """
@@ -93,31 +103,31 @@ class Feed:
             raise ValueError(f"first batch {first} of a day of {len(self)}")
         return prefetch(self._make_batches(first), BATCHES_ALIVE)
 
+    def pairs(self, first: int = 0) -> Generator[Pair, None, None]:
+        """Yield the day in its two parts, a batch of each at a time, from pair number `first` on, as `batches` does.
+
+        Of the day's batches every other one is of the part for w; a last one without a partner is left out. With a
+        shuffle seed the parts are equally random samples of the day.
+        """
+        with closing(self.batches(2 * first)) as batches:
+            for w, architecture in zip(batches, batches, strict=False):
+                yield Pair(w, architecture)
+
     def _make_batches(self, first: int) -> Generator[Batch, None, None]:
         row = min(first * self._batch_size, self.rows)
-        filled = 0
-        batch = self._allocate(row)
-        with closing(prefetch(self._read(row), 2)) as buffers:
-            for rows, order in buffers:
-                while len(order):
-                    chosen = order[: len(batch.label) - filled]
-                    order = order[len(chosen) :]
-                    part = slice(filled, filled + len(chosen))
-                    normalise_rows(
-                        rows.label,
-                        rows.dense,
-                        rows.sparse,
-                        chosen,
-                        self._mean,
-                        self._scale,
-                        *(tensor[part].numpy() for tensor in batch),
-                    )
-                    filled = part.stop
+        batch, filled = self._allocate(row), 0
+        with closing(self._read(row)) as stretches:
+            for stretch in stretches:
+                taken = 0
+                while taken < len(stretch):
+                    n = min(len(stretch) - taken, len(batch.label) - filled)
+                    stretch.write(taken, *(tensor[filled : filled + n].numpy() for tensor in batch))
+                    taken += n
+                    filled += n
                     if filled == len(batch.label):
                         yield batch
                         row += filled
-                        filled = 0
-                        batch = self._allocate(row)
+                        batch, filled = self._allocate(row), 0
 
     def _allocate(self, row: int) -> Batch:
         """Make room for the batch that starts with a row."""
@@ -130,11 +140,16 @@ class Feed:
             sparse=torch.empty(size, sparse, dtype=torch.int64, pin_memory=pin),
         )
 
-    def _read(self, first_row: int) -> Generator[tuple[Rows, NDArray[np.int64]], None, None]:
+    def _read(self, first_row: int) -> Generator[Stretch, None, None]:
         with ExitStack() as stack:
             shards = [stack.enter_context(self._open(info)) for info in self._day.shards]
             translation = Translation.open(self._folder / self._day.ids.name, self._day.ids.codes)
-            yield from read_in_order(shards, translation, self._seed, first_row)
+            decoder = Decoder(translation, self._mean, self._scale)
+            if self._seed is None:
+                yield from in_file_order(shards, decoder, first_row)
+            else:
+                with closing(prefetch(shuffled(shards, decoder, self._seed, first_row), 2)) as buffers:
+                    yield from buffers
 
     @contextmanager
     def _open(self, info: ShardInfo) -> Generator[Shard, None, None]:

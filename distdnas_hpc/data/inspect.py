@@ -4,8 +4,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from distdnas_hpc.data.manifest import MANIFEST, Manifest
-from distdnas_hpc.data.shards import file_sha256
+from distdnas_hpc.data.rows import MISSING
+from distdnas_hpc.data.shards import file_sha256, open_shard
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.storage import read_yaml
@@ -55,6 +58,50 @@ def describe(prepared: Path) -> dict[str, Any]:
         "dense": [{"name": name, **_finite(column)} for name, column in content["dense"].items()],
         "sparse": [{"name": name, **column} for name, column in content["sparse"].items()],
     }
+
+
+def describe_shard(path: Path) -> dict[str, Any]:
+    """Return what one shard of prepared data holds as plain values, fit for JSON; reads all of it.
+
+    Returns
+    -------
+    dict with rows, clicks, click_rate, bytes; dense, a list of {name, missing, minimum, maximum} of the raw integers
+    (None in a column without values); sparse, a list of {name, missing, distinct (codes in the shard), new (values that
+    appear first in it), hashed}.
+
+    Raises
+    ------
+    UserError : the shard or the manifest of its folder is missing or damaged.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is not a file; give a shard, e.g. RUN/prepared/day_01/shard_0000.h5.")
+    manifest = Manifest.load(path.absolute().parents[1])
+    with open_shard(path) as shard:
+        columns = shard.read(0, shard.rows)
+        tokens = [(shard.token_count(name), shard.hashed(name)) for name in manifest.sparse_columns]
+    clicks = int(columns.label.sum())
+    dense = [
+        {
+            "name": name,
+            "missing": int((values == MISSING).sum()),
+            "minimum": int(present.min()) if len(present := values[values != MISSING]) else None,
+            "maximum": int(present.max()) if len(present) else None,
+        }
+        for name, values in zip(manifest.dense_columns, columns.dense, strict=True)
+    ]
+    sparse = [
+        {
+            "name": name,
+            "missing": int((codes == 0).sum()),
+            "distinct": len(np.unique(codes[codes != 0])),
+            "new": new,
+            "hashed": hashed,
+        }
+        for name, codes, (new, hashed) in zip(manifest.sparse_columns, columns.sparse, tokens, strict=True)
+    ]
+    rows = len(columns.label)
+    told = {"rows": rows, "clicks": clicks, "click_rate": clicks / rows if rows else None, "bytes": _size(path)}
+    return {"file": str(path), **told, "dense": dense, "sparse": sparse}
 
 
 def verify_days(prepared: Path, progress: Progress) -> None:

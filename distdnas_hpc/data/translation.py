@@ -10,16 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from distdnas_hpc.data.compiled import compiled
-from distdnas_hpc.data.dictionary import Codes, Tokens
+from distdnas_hpc.data.dictionary import Tokens
 from distdnas_hpc.data.ids import IdMap
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.storage import atomic_write
 
 Ids = NDArray[np.int32]
-
-_TILE = 256
-"""Rows translated at a time: few enough that a tile of them stays in the first cache while its columns are filled."""
 
 
 class Translation(NamedTuple):
@@ -64,33 +60,3 @@ def write_translation(path: Path, columns: Iterable[tuple[IdMap, Iterator[Tokens
                 ids = np.empty(len(tokens), "<i4")
                 ids_of.encode(tokens, ids)
                 file.write(ids.data)
-
-
-@compiled
-def translate(
-    dense: NDArray[np.int32],
-    codes: Codes,
-    ids: Ids,
-    starts: NDArray[np.int64],
-    dense_out: NDArray[np.int32],
-    sparse_out: Ids,
-) -> None:
-    """Turn columns, with codes, into rows, with ids: one next to the other, as a shuffle picks them.
-
-    Parameters
-    ----------
-    dense, codes : (dense, n), (sparse, n).
-    ids, starts : a `Translation`. A negative code is an id already (see `dictionary`).
-    dense_out, sparse_out : (n, dense), (n, sparse) to be filled.
-    """
-    n = codes.shape[1]
-    for first in range(0, n, _TILE):
-        last = min(first + _TILE, n)
-        for j in range(len(dense)):
-            for i in range(first, last):
-                dense_out[i, j] = dense[j, i]
-        for j in range(len(codes)):
-            start = starts[j]
-            for i in range(first, last):
-                code = codes[j, i]
-                sparse_out[i, j] = ids[start + code] if code >= 0 else -code

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from distdnas_hpc.report.markup import Markup, tag
 
+COLOURS = 5
+"""Lines that have a colour of their own; more could not be told apart."""
+
 
 def section(name: str, title: str, content: Markup) -> Markup:
     """Return a section of the page under its heading."""
@@ -11,8 +14,8 @@ def section(name: str, title: str, content: Markup) -> Markup:
 
 
 def figure(drawn: Markup, caption: str) -> Markup:
-    """Return a figure with a caption."""
-    return tag("figure", drawn, tag("figcaption", caption))
+    """Return a figure with a caption, if that is not empty."""
+    return tag("figure", drawn, tag("figcaption", caption) if caption else None)
 
 
 def absent(sentence: str) -> Markup:
@@ -21,10 +24,12 @@ def absent(sentence: str) -> Markup:
 
 
 def legend(names: Iterable[str], colour: str) -> Markup:
-    """Return names beside their colours, the style classes `colour`1, `colour`2, …."""
-    return tag(
-        "ul", *(tag("li", tag("i", class_=f"{colour}{i}"), name) for i, name in enumerate(names, 1)), class_="legend"
-    )
+    """Return names beside their colours, the style classes `colour`1 to `colour`5; later names share one, unnamed."""
+    known = list(names)
+    entries = [tag("li", tag("i", class_=f"{colour}{i}"), name) for i, name in enumerate(known[:COLOURS], 1)]
+    if len(known) > COLOURS:
+        entries.append(tag("li", tag("i", class_="others"), f"{len(known) - COLOURS} others: hover over their lines"))
+    return tag("ul", *entries, class_="legend")
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], class_: str) -> Markup:

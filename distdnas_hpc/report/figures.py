@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
+from distdnas_hpc.report.elements import COLOURS
 from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.results import Array, Cost, Found, SearchedDay, TrainedModel
 from distdnas_hpc.report.svg import Plot, binned, drawing, text, thinned
-from distdnas_hpc.report.table import TWO_SIDED_95, significant
 
 WIDTH = 400
 """Pixels of a figure that stands alone in its column."""
@@ -164,6 +164,17 @@ def weight_trajectories(side: str, block: int, days: Sequence[SearchedDay], thet
     )
 
 
+def module_legend(side: str) -> Markup:
+    """Draw which colour is which module of a side in the drawings of `weight_trajectories`."""
+    symbol, modules = ("α", DENSE_MODULES) if side == "alpha" else ("β", SPARSE_MODULES)
+    parts: list[Markup] = [text(0, 11, symbol, "heading")]
+    for j, name in enumerate(modules):
+        x = 24.0 + 110 * j
+        parts.append(tag("line", x1=x, x2=x + 18, y1=7, y2=7, class_=f"line m{j + 1}", stroke_width=3))
+        parts.append(text(x + 24, 11, name, "label"))
+    return drawing(f"legend-{side}", f"Colours of {symbol}", ", ".join(modules), 24 + 110 * len(modules), 16, *parts)
+
+
 def expected_macs(days: Sequence[SearchedDay]) -> Markup:
     """Draw the MACs that the architecture weights stand for on average over the steps, a line a day."""
     low = min(float(day.expected_macs.min()) for day in days) / 1e6
@@ -208,7 +219,10 @@ def training_curves(models: Sequence[TrainedModel]) -> Markup:
             marks.append(tag("line", x1=x, x2=x, y1=plot.top, y2=plot.top + plot.height, class_="rule dashed"))
         if len(starts) <= 12 or int(day) % 4 == 0:
             marks.append(text(plot.x((start + end) / 2), plot.top - 5, f"day {day:.0f}", "tick", "middle"))
-    lines = [plot.line(steps, series, f"model{k}", title) for k, title, steps, series in drawn]
+    lines = [
+        plot.line(steps, series, f"model{k}" if k <= COLOURS else "others", title)
+        for k, title, steps, series in reversed(drawn)  # so that the first lies on top
+    ]
     said = "; ".join(f"{title} from {series[0]:.3f} to {series[-1]:.3f}" for _, title, _, series in drawn)
     return drawing(
         "training-loss",
@@ -221,48 +235,6 @@ def training_curves(models: Sequence[TrainedModel]) -> Markup:
         text(plot.x(plot.x_range[1] / 2), 266, "step", "tick", "middle"),
         *marks,
         *lines,
-    )
-
-
-def accuracy_against_cost(models: Sequence[TrainedModel]) -> Markup:
-    """Draw AUC against MACs, a point a model with its 95% interval where the standard error is defined."""
-    half = [TWO_SIDED_95 * m.auc_standard_error if np.isfinite(m.auc_standard_error) else 0.0 for m in models]
-    low = min(model.auc - error for model, error in zip(models, half, strict=True))
-    high = max(model.auc + error for model, error in zip(models, half, strict=True))
-    margin = (high - low) * 0.12 or 0.01
-    widest = max(model.macs for model in models) / 1e6 * 1.15 or 1.0
-    plot = Plot(52, 24, WIDTH - 60, 210, (0, widest), (low - margin, high + margin))
-    points: list[Markup] = []
-    said = []
-    label_y = 0.0
-    for k in sorted(range(len(models)), key=lambda k: -models[k].auc):  # from the top, so that labels can give way
-        model, error = models[k], half[k]
-        x, y = plot.x(model.macs / 1e6), plot.y(model.auc)
-        top, bottom = plot.y(model.auc + error), plot.y(model.auc - error)
-        strokes = ((0, top, bottom), (4, top, top), (4, bottom, bottom)) if error else ()
-        right = x > plot.left + plot.width * 0.6
-        label_y = max(y + 4, label_y + 14)
-        interval = f" ± {significant(error)}" if error else ""
-        said.append(f"{model.title}: {model.auc:.4f}{interval} at {model.macs / 1e6:,.3f} M MACs")
-        points.append(
-            tag(
-                "g",
-                tag("title", said[-1]),
-                *(tag("line", x1=x - a, x2=x + a, y1=v, y2=w, class_="interval") for a, v, w in strokes),
-                tag("circle", cx=x, cy=y, r=4.5, class_=f"point model{k + 1}"),
-                text(x + (-9 if right else 9), label_y, model.title, "label", "end" if right else "start"),
-            )
-        )
-    return drawing(
-        "accuracy-cost",
-        "AUC against MACs of the models, with 95% intervals",
-        f"{'; '.join(said)}.",
-        WIDTH,
-        270,
-        text(0, 11, f"AUC on day {models[0].test_day}, ±1.96 SE", "heading"),
-        plot.axes(y_format=".4g"),
-        text(plot.x(widest / 2), 266, "MACs, M a sample", "tick", "middle"),
-        *points,
     )
 
 

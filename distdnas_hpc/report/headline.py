@@ -1,10 +1,12 @@
 """What a run found, in a sentence or two of plain words."""
 
+import math
 from collections.abc import Sequence
 
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
+from distdnas_hpc.report.differences import BASELINE
 from distdnas_hpc.report.results import Results
-from distdnas_hpc.report.table import BASELINE, detectable_difference, millions, significant
+from distdnas_hpc.report.table import chance, detectable_difference, millions, significant
 
 
 def headline(results: Results) -> str:
@@ -41,6 +43,10 @@ def _training(results: Results) -> str:
     model, baseline = results.model("distdnas"), results.model(BASELINE)
     if model is None:
         return "The network is not trained yet."
+    if not math.isfinite(model.auc):
+        return (
+            f"The network needs {millions(model.macs)} M MACs a sample; its AUC on day {model.test_day} is not defined."
+        )
     if baseline is None:
         return (
             f"The network needs {millions(model.macs)} M MACs a sample and reaches AUC {model.auc:.4f} "
@@ -60,9 +66,11 @@ def _macs(ratio: float) -> str:
 
 
 def _chance(results: Results) -> str:
-    """Judge the difference between DistDNAS and DLRM by the largest that chance in the test rows explains."""
+    """Judge the difference between DistDNAS and DLRM by a paired test, else by the largest that chance explains."""
     detectable = detectable_difference(results)
     model, baseline = results.model("distdnas"), results.model(BASELINE)
+    if model is not None and model.difference is not None and math.isfinite(model.difference.auc_standard_error):
+        return f", {chance(model)}" if model.difference.auc else ""
     if detectable is None or model is None or baseline is None or model.auc == baseline.auc:
         return ""
     if abs(model.auc - baseline.auc) < detectable:

@@ -16,8 +16,10 @@ from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.data.manifest import MANIFEST, Manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
+from distdnas_hpc.report.differences import DIFFERENCES, read_differences
 from distdnas_hpc.storage import read_yaml
 from distdnas_hpc.train.candidates import Candidate, architecture_file, candidates
+from distdnas_hpc.train.scores import Difference
 
 Array = NDArray[np.float64]
 
@@ -53,7 +55,8 @@ class TrainedModel:
     """A model after training, and its scores on the test day; the metrics are those of `train.metrics.Metrics`.
 
     `name` is its task's, `model`, `theta` and `copies` are those of `train.candidates.Candidate`. `macs` are a
-    sample's, `interaction_parameters` all but the embedding tables'. `curve` is None when it is missing.
+    sample's, `interaction_parameters` all but the embedding tables'. `curve` is None when it is missing, `difference`
+    (from DLRM) when it was not computed.
     """
 
     name: str
@@ -79,6 +82,7 @@ class TrainedModel:
     calibration: float
     calibration_standard_error: float
     curve: LossCurve | None
+    difference: Difference | None
 
     @property
     def parameters(self) -> int:
@@ -189,6 +193,7 @@ def read_results(run: Path) -> Results:
         raise UserError(f"{run} is not a run folder (no config.yaml in it); give the folder of an earlier run.")
     config = load_config(run / "config.yaml")
     models, diverged, missing_models = [], {}, []
+    differences = _read_differences(run / "report" / "all")
     for candidate in candidates(config):
         folder = run / "train" / candidate.task
         if not _is_done(folder):
@@ -196,8 +201,9 @@ def read_results(run: Path) -> Results:
         elif (result := read_yaml(folder / "result.yaml")).get("state") == "diverged":
             diverged[str(result["title"])] = str(result["reason"])
         else:
-            models.append(_read_model(candidate, folder, result))
+            models.append(_read_model(candidate, folder, result, differences.get(candidate.task)))
     folders = {day: run / "search" / f"day_{day:02d}" for day in config.search.days}
+    made = config.prepared or run
     environment = run / "environment.yaml"
     return Results(
         run=run,
@@ -205,13 +211,13 @@ def read_results(run: Path) -> Results:
         models=tuple(models),
         diverged=diverged,
         missing_models=tuple(missing_models),
-        cost=read_cost(run / "cost" / "all") if _is_done(run / "cost" / "all") else None,
+        cost=read_cost(made / "cost" / "all") if _is_done(made / "cost" / "all") else None,
         days={day: _read_day(day, folder) for day, folder in folders.items() if _is_done(folder)},
         missing_days=tuple(day for day, folder in folders.items() if not _is_done(folder)),
         found=_read_found(run / "aggregate" / "all", config.search.theta)
-        if _is_done(run / "aggregate" / "all")
+        if (run / "aggregate" / "all" / "aggregate.yaml").is_file()
         else None,
-        manifest=Manifest.load(run / "prepared") if (run / "prepared" / MANIFEST).is_file() else None,
+        manifest=Manifest.load(made / "prepared") if (made / "prepared" / MANIFEST).is_file() else None,
         tasks=_read_tasks(run),
         environment=read_yaml(environment) if environment.is_file() else {},
     )
@@ -221,7 +227,9 @@ def _is_done(folder: Path) -> bool:
     return (folder / "result.yaml").is_file()
 
 
-def _read_model(candidate: Candidate, folder: Path, content: dict[str, Any]) -> TrainedModel:
+def _read_model(
+    candidate: Candidate, folder: Path, content: dict[str, Any], difference: Difference | None
+) -> TrainedModel:
     with _naming(folder / "result.yaml"):
         return TrainedModel(
             name=candidate.task,
@@ -240,7 +248,13 @@ def _read_model(candidate: Candidate, folder: Path, content: dict[str, Any]) -> 
             clicks=int(content["clicks"]),
             **{metric: _number(content[metric]) for metric in METRICS},
             curve=_read_curve(folder / "trajectory.parquet"),
+            difference=difference,
         )
+
+
+def _read_differences(folder: Path) -> dict[str, Difference]:
+    with _naming(folder / DIFFERENCES):
+        return read_differences(folder)
 
 
 def _number(value: Any) -> float:

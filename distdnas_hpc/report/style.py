@@ -6,7 +6,7 @@ _PAGE = """
 :root {
   color-scheme: light dark;
   --paper: #fdfcfa; --ink: #1d1f23; --muted: #62666e; --rule: #e2dfd9; --panel: #f5f3ef;
-  --dense: #2c6396; --sparse: #b0592a; --c1: #7b7f87; --c2: #1f6fb2; --c3: #c8501e; --c4: #16866a; --c5: #9a4a92;
+  --dense: #2c6396; --sparse: #b0592a; --c1: #878385; --c2: #1f6fc0; --c3: #c8501e; --c4: #05965e; --c5: #975893;
   --serif: Charter, "Bitstream Charter", "Sitka Text", Cambria, Georgia, "DejaVu Serif", serif;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif;
   --mono: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
@@ -14,7 +14,7 @@ _PAGE = """
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #16181c; --ink: #e4e3df; --muted: #9a9da4; --rule: #30343a; --panel: #1e2126;
-    --dense: #7fb2e5; --sparse: #e5a071; --c1: #a3a7ae; --c2: #68b0ea; --c3: #f08a5d; --c4: #4fc3a1; --c5: #d48fcc;
+    --dense: #7fb2e5; --sparse: #e5a071; --c1: #98acab; --c2: #6e9bf0; --c3: #f08a5d; --c4: #69d298; --c5: #d69dd7;
   }
 }
 * { box-sizing: border-box; }
@@ -46,7 +46,7 @@ thead th { font-weight: 500; color: var(--muted); border-bottom: 1px solid var(-
 tbody th { font-weight: 600; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 table.narrow { width: auto; min-width: min(100%, 28rem); }
-table + p, table + figure, details + p { margin-top: 1rem; }
+table + p, table + figure, table + details, table + .grid, details + p { margin-top: 1rem; }
 ul.tables { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: .1rem 1.5rem;
   list-style: none; margin: 0 0 1rem; padding: 0; font: .8125rem/1.6 var(--sans); }
 ul.tables li { display: flex; justify-content: space-between; border-bottom: 1px solid var(--rule);
@@ -62,7 +62,8 @@ pre { background: var(--panel); padding: .75rem 1rem; overflow-x: auto; font: .8
   margin-right: .35rem; }
 .legend .c1, .legend .model5 { border-color: var(--c1); } .legend .c2, .legend .model2 { border-color: var(--c2); }
 .legend .c3, .legend .model1 { border-color: var(--c3); } .legend .c4, .legend .model3 { border-color: var(--c4); }
-.legend .c5, .legend .model4 { border-color: var(--c5); } .legend .model2 { border-top-style: dashed; }
+.legend .c5, .legend .model4 { border-color: var(--c5); }
+.legend .others { border-color: var(--muted); } .legend .model2 { border-top-style: dashed; }
 footer { border-top: 1px solid var(--rule); padding-top: 1rem; padding-bottom: 3rem; }
 :focus-visible { outline: 2px solid var(--dense); outline-offset: 2px; }
 
@@ -80,14 +81,19 @@ svg .dashed { stroke-dasharray: 2 3; stroke: var(--muted); opacity: .5; }
 svg .axis { stroke: var(--muted); }
 svg .line { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
 svg .line.line:hover { stroke-width: 3.5; }
-svg .m1, svg .m2, svg .m3, svg .m4, svg .m5 { stroke-width: 1.2; }
+svg .m1, svg .m2, svg .m3, svg .m4, svg .m5 { stroke-width: 1.2; stroke-opacity: .75; }
 svg .m1 { stroke: var(--c1); } svg .m2 { stroke: var(--c2); } svg .m3 { stroke: var(--c3); }
 svg .m4 { stroke: var(--c4); } svg .m5 { stroke: var(--c5); }
 svg .day { stroke: var(--dense); opacity: .75; }
 svg .threshold { stroke: currentColor; stroke-dasharray: 5 4; opacity: .6; }
 svg .model1 { stroke: var(--c3); } svg .model2 { stroke: var(--c2); stroke-dasharray: 6 2.5; }
 svg .model3 { stroke: var(--c4); } svg .model4 { stroke: var(--c5); } svg .model5 { stroke: var(--c1); }
-svg .point { stroke-width: 2.5; stroke-dasharray: none; fill: var(--paper); }
+svg .others { stroke: var(--muted); opacity: .5; stroke-width: 1; }
+svg .point { stroke-width: 2.5; fill: var(--paper); }
+svg .point.found { stroke: var(--c3); fill: var(--c3); } svg .point.baseline { stroke: var(--c2); }
+svg .point.paper { stroke: var(--muted); stroke-width: 1.5; }
+svg .frontier { stroke: var(--c3); opacity: .45; stroke-width: 1.3; } svg .leader { stroke: var(--muted); opacity: .6; }
+svg .lollipop { stroke: var(--rule); stroke-width: 2; }
 svg .interval { stroke: var(--muted); stroke-width: 1.3; }
 svg .cell.dense, svg .bar.dense { fill: var(--dense); } svg .cell.sparse, svg .bar.sparse { fill: var(--sparse); }
 svg rect.kept { fill: none; stroke-width: 2; }
@@ -113,7 +119,7 @@ _SIZES = """#timeline { max-width: none; }
 }
 @media (min-width: 48rem) {
   .small { grid-template-columns: repeat(auto-fill, minmax(14.5rem, 1fr)); }
-  .stack tbody > tr > * { white-space: nowrap; }
+  .stack tbody > tr > :not(:only-child, :nth-child(2):last-child) { white-space: nowrap; }
 }
 @media (max-width: 44rem) {
   h1 { font-size: 1.625rem; }
@@ -129,7 +135,7 @@ _SIZES = """#timeline { max-width: none; }
 }
 @media print {
   :root { --paper: #fff; --ink: #000; --muted: #444; --rule: #ccc; --panel: #f6f6f6; --dense: #2c6396;
-    --sparse: #b0592a; --c1: #7b7f87; --c2: #1f6fb2; --c3: #c8501e; --c4: #16866a; --c5: #9a4a92;
+    --sparse: #b0592a; --c1: #878385; --c2: #1f6fc0; --c3: #c8501e; --c4: #05965e; --c5: #975893;
     color-scheme: light; }
   body { font-size: 10pt; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

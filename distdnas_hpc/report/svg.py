@@ -53,7 +53,9 @@ def text(x: float, y: float, content: str, class_: str | None = None, anchor: st
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Return about `count` round numbers (1, 2, 2.5 or 5 times a power of ten apart) from `low` to `high`."""
+    """Return about `count` round numbers (1, 2, 2.5 or 5 times a power of ten apart) from `low` to `high`; 0: none."""
+    if not count:
+        return []
     if not high > low:
         return [low]
     raw = (high - low) / count

@@ -8,13 +8,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from distdnas_hpc.report.results import METRICS, Results
-
-BASELINE = "dlrm"
-"""The model that relative NE is taken against (paper, Table I)."""
+from distdnas_hpc.report.differences import BASELINE
+from distdnas_hpc.report.results import METRICS, Results, TrainedModel
 
 TWO_SIDED_95 = 1.96
 """Standard errors on each side of an estimate that make a 95% interval."""
+
+DIFFERENCES = ("auc_difference", "auc_difference_standard_error", "relative_ne_percent_standard_error")
 
 HEADERS = (
     "Model",
@@ -34,8 +34,9 @@ def comparison(results: Results) -> list[dict[str, Any]]:
     Returns
     -------
     list of dicts with model, state (done or diverged), macs (a sample), parameters, interaction_parameters, the metrics
-    and their standard errors (None where one is not defined), and relative_ne_percent, (NE ÷ NE of DLRM - 1)·100 (None
-    without DLRM). Models that diverged come last, with None for all numbers.
+    and their standard errors (None where one is not defined), and the difference from DLRM, paired on the same rows:
+    relative_ne_percent, (NE ÷ NE of DLRM - 1)·100 (None without DLRM), auc_difference, and their standard errors (None
+    where they were not computed). Models that diverged come last, with None for all numbers.
     """
     baseline = results.model(BASELINE)
     rows: list[dict[str, Any]] = [
@@ -47,10 +48,11 @@ def comparison(results: Results) -> list[dict[str, Any]]:
             "interaction_parameters": model.interaction_parameters,
             **{name: _defined(getattr(model, name)) for name in METRICS},
             "relative_ne_percent": _defined((model.ne / baseline.ne - 1) * 100) if baseline else None,
+            **_difference(model),
         }
         for model in results.models
     ]
-    numbers = ("macs", "parameters", "interaction_parameters", *METRICS, "relative_ne_percent")
+    numbers = ("macs", "parameters", "interaction_parameters", *METRICS, "relative_ne_percent", *DIFFERENCES)
     return rows + [{"model": title, "state": "diverged", **dict.fromkeys(numbers)} for title in results.diverged]
 
 
@@ -69,7 +71,8 @@ def comparison_cells(results: Results) -> list[tuple[str, ...]]:
                 + (f" ± {significant(error)}" if (error := row["auc_standard_error"]) is not None else ""),
                 f"{row['logloss']:.5f}",
                 _formatted(row["ne"], ".4f"),
-                "n/a" if row["relative_ne_percent"] is None else signed(row["relative_ne_percent"]),
+                ("n/a" if row["relative_ne_percent"] is None else signed(row["relative_ne_percent"]))
+                + (f" ± {significant(error)}" if (error := row["relative_ne_percent_standard_error"]) else ""),
             )
         )
         for row in comparison(results)
@@ -85,7 +88,7 @@ def comparison_table(results: Results) -> Table:
         header = HEADERS[index].replace("Relative NE (%)", "Relative\nNE (%)").replace("s (M)", "s\n(M)")
         table.add_column(header, justify="right" if index else "left", no_wrap=True)
     for cells in comparison_cells(results):
-        table.add_row(*(Text(cells[index]) for index in shown))  # as Text: a title is no markup
+        table.add_row(*(Text(cells[index].replace(" ± ", "±")) for index in shown))  # as Text: a title is no markup
     return table
 
 
@@ -99,8 +102,8 @@ def detectable_difference(results: Results) -> float | None:
     """Return how far two AUCs must lie apart before chance in the draw of the test rows is an unlikely reason.
 
     1.96·√(SE₁² + SE₂²) of the pair with the largest standard errors, that is as if each model had test rows of its
-    own. Both see the same rows, so their errors go together and the truth is smaller; how much can't be told from
-    standard errors alone. None with fewer than two models or where a standard error is not defined.
+    own. Both see the same rows, so their errors go together and the truth is smaller; a paired test tells (`chance`).
+    None with fewer than two models or where a standard error is not defined.
     """
     errors = [model.auc_standard_error for model in results.models]
     if len(errors) < 2 or not all(map(math.isfinite, errors)):
@@ -115,6 +118,8 @@ def caveat(results: Results) -> str:
     first = results.models[0]
     error = max((model.auc_standard_error for model in results.models), key=lambda e: (math.isnan(e), e))
     tested = f"{first.test_rows:,} test rows with {first.clicks:,} {'click' if first.clicks == 1 else 'clicks'}"
+    if first.clicks in (0, first.test_rows):
+        return f"{tested}: all of one class, so AUC and NE are not defined."
     if not math.isfinite(error):
         return f"{tested}: too few of one class for a standard error of the AUC, so these scores prove nothing."
     difference = detectable_difference(results)
@@ -124,11 +129,36 @@ def caveat(results: Results) -> str:
             f"{tested}: the standard error of this AUC is {significant(error)}, so on other rows of the same kind it "
             f"could as well be {max(low, 0):.3f} or {min(high, 1):.3f}."
         )
+    told = f"{tested}: the standard error of an AUC here is {significant(error)}"
+    seed = "nothing here shows how much another seed would change"
+    compared = next((model for model in results.models if model.difference is not None), None)
+    if compared is None or compared.difference is None:
+        return (
+            f"{told}, so two models must differ by about {significant(difference)} before it means anything (a paired "
+            f"test on these same rows could resolve somewhat less, but {seed})."
+        )
+    auc, paired_error = compared.difference.auc, compared.difference.auc_standard_error
     return (
-        f"{tested}: the standard error of an AUC here is {significant(error)}, so two models must differ by about "
-        f"{significant(difference)} before it means anything (a paired test on these same rows could resolve somewhat "
-        "less, but nothing here shows how much another seed would change)."
+        f"{told}, but paired on these same rows the AUC of {compared.title} is {significant(abs(auc))} "
+        f"{'higher' if auc > 0 else 'lower'} than DLRM's with a standard error of {significant(paired_error)}, "
+        f"{chance(compared)} ({seed})."
     )
+
+
+def chance(model: TrainedModel) -> str:
+    """Judge a model's AUC against DLRM's by the paired test, two-sided at 95%."""
+    assert model.difference is not None
+    if abs(model.difference.auc) < TWO_SIDED_95 * model.difference.auc_standard_error:
+        return f"too little to tell from chance on {model.test_rows:,} test rows"
+    return f"more than chance in the draw of the {model.test_rows:,} test rows explains"
+
+
+def _difference(model: TrainedModel) -> dict[str, float | None]:
+    found = model.difference
+    if found is None:
+        return dict.fromkeys(DIFFERENCES)
+    values = (found.auc, found.auc_standard_error, found.relative_ne_percent_standard_error)
+    return {name: _defined(value) for name, value in zip(DIFFERENCES, values, strict=True)}
 
 
 def _defined(number: float) -> float | None:

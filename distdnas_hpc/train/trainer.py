@@ -1,7 +1,11 @@
-"""Final training from scratch in a single pass over the days, then the test on the day after (paper §V-A)."""
+"""Training from scratch in a single pass over the days, and tests on the day after (paper §V-A).
+
+Final training tests once, on the day after the last; recurring training (paper, Figure 7) after every day.
+"""
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -18,14 +21,15 @@ from distdnas_hpc.checkpoint import Checkpoints, identity
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.feed import Batch, Feed
 from distdnas_hpc.data.manifest import Manifest
-from distdnas_hpc.errors import UserError
-from distdnas_hpc.loop import Loop, diagnosed
+from distdnas_hpc.errors import DivergedError, UserError
+from distdnas_hpc.loop import Loop, Part, diagnosed
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.storage import CHECKPOINTS, atomic_write
 from distdnas_hpc.train.metrics import evaluate_scores
+from distdnas_hpc.train.scores import SCORES, Scores, write_scores
 from distdnas_hpc.trajectory import Trajectory, Trouble
 
 log = logging.getLogger(__name__)
@@ -41,6 +45,26 @@ TRAJECTORY = pa.schema(
 )
 
 
+class Tests:
+    """What the tests so far found, a dict for each; it goes into checkpoints."""
+
+    def __init__(self) -> None:
+        self.found: list[dict[str, Any]] = []
+
+    @property
+    def rows(self) -> int:
+        """Rows tested in all."""
+        return sum(test["test_rows"] for test in self.found)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"found": self.found}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.found = state["found"]
+
+
 @diagnosed
 def train_model(
     config: Config,
@@ -51,6 +75,8 @@ def train_model(
     device: torch.device,
     progress: Progress,
     suspect: Trouble | None = None,
+    *,
+    recurring: bool = False,
 ) -> dict[str, Any]:
     """Train a network on top of new embeddings, keep the model, and test it.
 
@@ -63,31 +89,40 @@ def train_model(
     ----------
     build : makes the interaction network, see `train.models.build_network`.
     seed : of its weights and of the embeddings.
-    folder : exists; receives `model.pt` (the CTRModel's state_dict), `trajectory.parquet` and meanwhile checkpoints.
+    folder : exists; receives `trajectory.parquet` and meanwhile checkpoints, and, unless `recurring`, `model.pt` (the
+        CTRModel's state_dict) and `SCORES`.
     suspect : for `diagnosed`, which names the module of a loss that diverges.
+    recurring : test on each training day but the first before training on it, and at last on `train.test_day`: what a
+        model that is trained on days 1 to t says of day t+1, for all t in one pass.
 
     Returns
     -------
-    dict with rows (trained), train_seconds, rows_per_second, test_day, test_rows, clicks (of the test day) and the
-    scores of `Metrics`.
+    dict with rows (trained), train_seconds, rows_per_second, and the findings of a test: test_day, trained_days (how
+    many), test_rows, clicks (of the test day) and the scores of `Metrics`, None where one is not defined, with a
+    sentence under `undefined`. With `recurring`, a list of such findings under `days` instead.
 
     Raises
     ------
-    UserError : a day is not prepared, the test day has one class only, or a checkpoint belongs to something else; said
-        before any training.
-    DivergedError : the loss stopped being finite, or grew beyond `config.optimizer.divergence`.
-    KeyboardInterrupt : told to stop; between two steps of training, with a checkpoint of the last.
+    UserError : a day is not prepared, or a checkpoint belongs to something else; said before any training.
+    DivergedError : the loss stopped being finite, or grew beyond `config.optimizer.divergence`, or the score of a test
+        row is not finite.
+    KeyboardInterrupt : told to stop; between two steps of training, with a checkpoint of the last, or in a test.
     """
     settings = config.train
-    _check_test_day(manifest, settings.test_day)
-    test = Feed(manifest, settings.test_day, settings.batch_size)
+    days = settings.days
+    if settings.test_day not in manifest.days:
+        raise UserError(
+            f"Test day {settings.test_day} is not prepared in {manifest.folder}; correct train.test_day or prepare it."
+        )
     feeds = {
         day: Feed(manifest, day, settings.batch_size, shuffle_seed=config.seed_of("train", f"day_{day:02d}", "feed"))
-        for day in settings.days
+        for day in days
     }
+    test_days = (*days[1:], settings.test_day) if recurring else (settings.test_day,)
+    test_feeds = {day: Feed(manifest, day, settings.batch_size) for day in test_days}
     steps = sum(len(feed) for feed in feeds.values())
-    warmup_steps = sum(len(feeds[day]) for day in settings.days[: settings.warmup_days])
-    all_rows = sum(feed.rows for feed in feeds.values()) + test.rows
+    warmup_steps = sum(len(feeds[day]) for day in days[: settings.warmup_days])
+    all_rows = sum(feed.rows for feed in (*feeds.values(), *test_feeds.values()))
 
     torch.manual_seed(seed)
     network = build()
@@ -96,44 +131,51 @@ def train_model(
     model = CTRModel(embedding, network, config.optimizer.precision).to(device)
     optimizers = Optimizers(model, config.optimizer)
     trajectory = Trajectory(steps, ["loss"], device, bound=config.optimizer.divergence * math.log(2))
+    tests = Tests()
     checkpoints = Checkpoints(folder / CHECKPOINTS, identity(config, seed, manifest))
-    model.train()
-    with Loop(steps, checkpoints, config.checkpoint, model, trajectory, {"optimizers": optimizers}, suspect) as loop:
-        batches = _batches(feeds, loop.resume())
-        progress.start(trajectory.rows / all_rows, trajectory.rows)
-        for step in loop.steps():
-            day, batch = next(batches)
-            label, dense, sparse = batch.to(device)
-            optimizers.zero_grad()
-            loss = binary_cross_entropy_with_logits(model(dense, sparse), label)
-            loss.backward()
-            optimizers.step(warmup(step, warmup_steps))
-            point = trajectory.add(step, len(label), loss.detach(), day=day)
-            if point is not None:
-                point["day"] = day
-            progress.update(trajectory.rows / all_rows, rows=trajectory.rows, loss=trajectory.loss)
-    rows, train_seconds = trajectory.rows, trajectory.seconds  # the last step is read, so the device has finished
+    parts: dict[str, Part | torch.Generator] = {"optimizers": optimizers, "tests": tests}
+    loop = Loop(steps, checkpoints, config.checkpoint, model, trajectory, parts, suspect)
+    batches = _batches(feeds, loop.resume())
+
+    def tell(tested: int = 0) -> None:
+        rows = trajectory.rows + tests.rows + tested
+        progress.update(rows / all_rows, rows=rows, loss=trajectory.loss)
+
+    progress.start((trajectory.rows + tests.rows) / all_rows, trajectory.rows + tests.rows)
+    for test_day, test_feed in test_feeds.items():
+        before = [day for day in days if day < test_day]
+        model.train()
+        with loop:
+            for step in loop.steps(until=sum(len(feeds[day]) for day in before)):
+                day, batch = next(batches)
+                label, dense, sparse = batch.to(device)
+                optimizers.zero_grad()
+                loss = binary_cross_entropy_with_logits(model(dense, sparse), label)
+                loss.backward()
+                optimizers.step(warmup(step, warmup_steps))
+                point = trajectory.add(step, len(label), loss.detach(), day=day)
+                if point is not None:
+                    point["day"] = day
+                tell()
+        if any(test["test_day"] == test_day for test in tests.found):  # before the checkpoint
+            continue
+        start = time.perf_counter()
+        scores = score_day(model, test_feed, device, tell)
+        tests.found.append({"test_day": test_day, "trained_days": len(before), **_findings(test_day, scores)})
+        trajectory.leave_out(time.perf_counter() - start)
 
     trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
+    trained = {
+        "rows": trajectory.rows,
+        "train_seconds": trajectory.seconds,
+        "rows_per_second": trajectory.rows / trajectory.seconds,
+    }
+    if recurring:
+        return {**trained, "days": tests.found}
     with atomic_write(folder / "model.pt") as temporary:
         torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, temporary)
-
-    clicked, probability = score_day(
-        model,
-        test,
-        device,
-        lambda tested: progress.update((rows + tested) / all_rows, rows=rows + tested, loss=trajectory.loss),
-    )
-    metrics = asdict(evaluate_scores(clicked, probability))
-    log.info("day %d tested: AUC %.5f, LogLoss %.5f", settings.test_day, metrics["auc"], metrics["logloss"])
-    return {
-        "rows": rows,
-        "train_seconds": train_seconds,
-        "rows_per_second": rows / train_seconds,
-        "test_day": settings.test_day,
-        "test_rows": metrics.pop("rows"),
-        **metrics,
-    }
+    write_scores(folder / SCORES, scores)
+    return {**trained, **tests.found[0]}
 
 
 def _batches(feeds: Mapping[int, Feed], done: int) -> Iterator[tuple[int, Batch]]:
@@ -147,10 +189,8 @@ def _batches(feeds: Mapping[int, Feed], done: int) -> Iterator[tuple[int, Batch]
 
 
 @torch.inference_mode()
-def score_day(
-    model: CTRModel, feed: Feed, device: torch.device, report: Callable[[int], None]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Stream a day through `model`; return labels and click probabilities, (feed.rows,) each, in the feed's order.
+def score_day(model: CTRModel, feed: Feed, device: torch.device, report: Callable[[int], None]) -> Scores:
+    """Stream a day through `model`; return its labels and logits in the feed's order.
 
     `report` is called with the number of rows so far. The logits stay on the device until the end (4 bytes a row),
     because fetching them batch by batch would make the device wait for the host.
@@ -166,16 +206,23 @@ def score_day(
         logits[rows] = model(on_device.dense, on_device.sparse)
         done = rows.stop
         report(done)
-    # In float64 the sigmoid keeps the order of the logits; float32 would tie every logit above 17 at probability 1.
-    return label, torch.sigmoid(logits.cpu().double()).numpy()
+    return Scores(label, logits.cpu().numpy())
 
 
-def _check_test_day(manifest: Manifest, day: int) -> None:
-    if day not in manifest.days:
-        raise UserError(f"Test day {day} is not prepared in {manifest.folder}; correct train.test_day or prepare it.")
-    rows, clicks = manifest.days[day].rows, manifest.days[day].clicks
-    if clicks in (0, rows):
-        raise UserError(
-            f"Of the {rows} rows of test day {day} {'all' if clicks else 'none'} are clicks, so AUC and NE are not "
-            "defined; choose another train.test_day."
+def _findings(day: int, scores: Scores) -> dict[str, Any]:
+    """Return what the scores of a test day are worth, as plain values; None for a metric that is not defined."""
+    if not np.isfinite(scores.logit).all():
+        row = int(np.flatnonzero(~np.isfinite(scores.logit))[0])
+        raise DivergedError(
+            f"The score of row {row + 1:,} of test day {day} is {scores.logit[row]}: the model diverged"
         )
+    metrics = asdict(evaluate_scores(*scores))
+    found = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+    log.info("day %d tested: AUC %s, LogLoss %.5f", day, found["auc"], metrics["logloss"])
+    rows, clicks = found.pop("rows"), found.pop("clicks")
+    if clicks in (0, rows):
+        which = "All" if clicks else "None"
+        found["undefined"] = (
+            f"{which} of the {rows:,} rows of test day {day} are clicks, so AUC and NE are not defined."
+        )
+    return {"test_rows": rows, "clicks": clicks, **found}

@@ -7,8 +7,10 @@ A module of its own, since tasks run in processes and jobs of their own: `python
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from distdnas_hpc.cluster.execute import TaskError, execute
@@ -85,6 +87,23 @@ def deed(work: Work) -> dict:
     note(work.run, "end", name)
     names = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "FROM_SETUP")
     return {"rows": 10, "python": sys.executable, **{name: os.environ.get(name) for name in names}}
+
+
+def start_task(run: RunFolder, stage: str, task: str) -> "subprocess.Popen[bytes]":
+    """Start a task's first attempt in a process of its own and wait until it is at work."""
+    command = [*COMMAND, str(run.path), stage, task, "--attempt", str(run.new_attempt(stage, task))]
+    process = subprocess.Popen(command)
+    wait_until(lambda: f"start {stage}/{task}" in events(run))
+    return process
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until something holds; a TimeoutError if it never does."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            raise TimeoutError("it never came")
+        time.sleep(0.02)
 
 
 def note(run: RunFolder, what: str, name: str) -> None:

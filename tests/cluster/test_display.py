@@ -6,21 +6,23 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from distdnas_hpc.cluster.display import Watch, draw, progress_shown
+from distdnas_hpc.cluster.display import Watch, draw, progress_shown, watch_run
 from distdnas_hpc.cluster.local import run_inline
 from distdnas_hpc.cluster.status import TaskStatus
-from tests.cluster.small_stages import make_run, stages_of
+from tests.cluster.small_stages import make_run, stages_of, start_task, wait_until
 
 
-def shown(*statuses: TaskStatus, width: int = 120) -> list[str]:
+def shown(*statuses: TaskStatus, width: int = 100, **options) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
-    console.print(draw(statuses))
+    console.print(draw(statuses, **options))
     return [re.sub(r"[━╸╺\s]+", " ", line).strip() for line in console.file.getvalue().splitlines()]
 
 
@@ -31,6 +33,22 @@ def running(task: str, **told) -> TaskStatus:
 def test_a_running_task_has_speed_loss_and_time_left():
     told = running("day_01", fraction=0.25, rows_per_second=27_123.4, loss=0.12345, eta_seconds=5400)
     assert shown(told) == ["search/day_01 running 27,123 rows/s loss 0.1235 1 h 30 min left"]
+
+
+def test_a_wide_terminal_has_room_for_percent_attempt_node_memory_and_the_time_so_far():
+    told = TaskStatus(
+        "search", "day_01", "running", 2, host="n7", seconds=1800.0, fraction=0.256, rows_per_second=27_123.4,
+        loss=0.12345, eta_seconds=5400, memory_bytes=3_210_000_000,
+    )  # fmt: skip
+    (line,) = shown(told, width=130)
+    assert line == (
+        "search/day_01 25 % running attempt 2 n7 27,123 rows/s loss 0.1235 3.2 GB 30 min 00 s 1 h 30 min left"
+    )
+
+
+def test_every_task_has_a_line_if_asked_for():
+    done = [TaskStatus("parse", f"day_{day:02d}", "done", 1, seconds=30.0) for day in range(1, 41)]
+    assert shown(*done, every=True) == [f"parse/day_{day:02d} done 30.0 s" for day in range(1, 41)]
 
 
 def test_a_finished_and_a_waiting_stage_take_a_line_each():
@@ -58,6 +76,13 @@ def test_why_a_task_went_wrong_stands_below():
     cancelled = TaskStatus("train", "dlrm", "pending", 0, reason="its job 8 was cancelled before it started")
     lines = shown(lost, cancelled)
     assert lines[-2:] == [f"search/day_02: {lost.reason}", f"train/dlrm: {cancelled.reason}"]
+
+
+def test_the_log_of_what_went_wrong_is_named_unless_the_users_input_is_to_blame():
+    failed = TaskStatus("search", "1", "failed", 1, reason="ValueError: it broke", log="/run/log.txt")
+    fault = TaskStatus("parse", "1", "failed", 1, reason="day_1, line 3: mend it", log="/p/log.txt", input_fault=True)
+    assert shown(failed)[1:] == ["search/1: ValueError: it broke", "its log: /run/log.txt"]
+    assert shown(fault)[1:] == ["parse/1: day_1, line 3: mend it"]
 
 
 def test_a_line_fits_80_columns():
@@ -89,8 +114,41 @@ def test_what_is_done_is_read_once(tmp_path, monkeypatch):
     watch = Watch(run, stages_of(run), lambda: None)
     run_inline(run, stages_of(run))
     first = watch.look()
-    monkeypatch.setattr(type(run), "result", lambda *_: pytest.fail("a result was read again"))
+    monkeypatch.setattr("distdnas_hpc.cluster.status.newest_attempt", lambda *_: pytest.fail("a result was read again"))
     assert watch.look() == first
+
+
+def test_a_terminal_sees_below_what_else_there_is_to_show(tmp_path):
+    run = make_run(tmp_path / "run", STAGES[0] | {"tasks": ["1"]})
+    run_inline(run, stages_of(run))
+    terminal, told = (Console(file=io.StringIO(), width=200, force_terminal=kind) for kind in (True, False))
+    for console in (terminal, told):
+        watch_run(run, stages_of(run), console, lambda: None, 0.01, below=lambda: Text("the weights so far"))
+    assert "the weights so far" in terminal.file.getvalue()
+    assert "the weights so far" not in told.file.getvalue()
+    watch_run(run, stages_of(run), terminal, lambda: None, 0.01, below=lambda: None)  # nothing yet
+
+
+def test_watching_ends_when_all_tasks_have(tmp_path):
+    run = make_run(tmp_path / "run", STAGES[0] | {"tasks": ["1"]}, do={"search/1": "hold"})
+    process = start_task(run, "search", "1")
+    console, answers = Console(file=io.StringIO(), width=200), []
+    watching = threading.Thread(
+        target=lambda: answers.append(watch_run(run, stages_of(run), console, lambda: None, 0.05))
+    )
+    watching.start()
+    wait_until(lambda: "search/1 running" in console.file.getvalue())
+    (run.path / "go").touch()
+    watching.join(60)
+    assert process.wait(60) == 0
+    assert [told.state for told in answers[0]] == ["done"]
+    assert "search/1 done" in console.file.getvalue()
+
+
+def test_watching_what_nobody_has_in_hand_ends_at_once(tmp_path):
+    run = make_run(tmp_path / "run", *STAGES)
+    told = watch_run(run, stages_of(run), Console(file=io.StringIO()), lambda: None, 0.01)
+    assert {each.state for each in told} == {"pending"}
 
 
 def test_a_terminal_gets_bars_that_move(tmp_path):

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from distdnas_hpc.cluster.execute import end_attempt, process_record
+from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.run_folder import now
 from distdnas_hpc.cluster.status import SILENCE, run_status
 from distdnas_hpc.storage import write_text, write_yaml
@@ -35,6 +36,21 @@ def slurm_says(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     monkeypatch.setattr("distdnas_hpc.cluster.ended_jobs._known", {})
     return lambda job, state: said.write_text(f"{job}|{state}\n")
+
+
+@pytest.fixture
+def squeue_and_sacct(monkeypatch, tmp_path):
+    """Lets each say lines of its own, and counts how often it was asked."""
+
+    def say(squeue, sacct=""):
+        for command, text in (("squeue", squeue), ("sacct", sacct)):
+            (tmp_path / f"{command}.txt").write_text(text)
+            script = f"#!/bin/sh\necho {command} >> {tmp_path}/asked\nexec cat {tmp_path}/{command}.txt\n"
+            (tmp_path / "bin" / command).write_text(script)
+        (tmp_path / "asked").write_text("")
+
+    say.asked = lambda: sorted((tmp_path / "asked").read_text().split())
+    return say
 
 
 def look(run, alive=None, task="1"):
@@ -66,12 +82,14 @@ def test_a_claim_that_came_to_nothing_leaves_the_task_pending(run):
 
 def test_a_running_task_shows_its_progress(run):
     folder = start(run)
-    progress = {"fraction": 0.25, "rows": 100, "rows_per_second": 50.0, "loss": 0.6, "eta_seconds": 6.0, "time": 0.0}
+    progress = {"fraction": 0.25, "rows": 100, "rows_per_second": 50.0, "loss": 0.6, "eta_seconds": 6.0}
+    progress["memory_bytes"] = 10**9
     write_text(folder / "progress.json", json.dumps(progress))
     told = look(run)
     assert (told.state, told.attempt, told.host) == ("running", 1, socket.gethostname())
     assert (told.fraction, told.rows, told.rows_per_second, told.loss, told.eta_seconds) == (0.25, 100, 50, 0.6, 6)
-    assert 0 <= told.seconds < 5
+    assert told.memory_bytes == 10**9
+    assert 0 <= told.seconds < 60
 
 
 def test_a_task_whose_process_is_gone_is_lost(run):
@@ -124,12 +142,12 @@ def test_slurm_knows_better_than_silence_whether_a_job_lives(run):
 @pytest.mark.parametrize(
     ("slurm", "state", "reason"),
     [
-        ("OUT_OF_MEMORY", "lost", "Slurm says OUT_OF_MEMORY: raise cluster.slurm.mem_gb"),
-        ("TIMEOUT", "lost", "raise cluster.slurm.time_minutes"),
+        ("OUT_OF_MEMORY", "out of memory", "Slurm says OUT_OF_MEMORY: raise cluster.slurm.mem_gb"),
+        ("TIMEOUT", "timed out", "raise cluster.slurm.time_minutes"),
         ("NODE_FAIL", "lost", "Slurm says NODE_FAIL"),
         ("FAILED", "lost", "Slurm says FAILED"),
         ("CANCELLED by 1000", "interrupted", "Slurm says CANCELLED"),
-        ("PREEMPTED", "interrupted", "Slurm says PREEMPTED"),
+        ("PREEMPTED", "preempted", "Slurm says PREEMPTED"),
         ("RUNNING", "lost", "died without a word"),  # the accounting lags behind
     ],
 )
@@ -140,6 +158,54 @@ def test_what_slurm_knows_of_a_job_that_left_no_word(slurm, state, reason, run, 
     told = look(run, set())
     assert told.state == state
     assert reason in told.reason
+
+
+def test_slurm_is_asked_once_for_all_jobs(tmp_path, squeue_and_sacct):
+    names = [str(n) for n in range(6)]
+    run = make_run(tmp_path / "many", {"name": "search", "tasks": names})
+    attempts = [run.new_attempt("search", name) for name in names]
+    jobs = [f"7_{name}" for name in names]
+    run.record({"event": "submitted", "stage": "search", "tasks": names, "attempts": attempts, "jobs": jobs})
+    for name in "0345":
+        started = {"host": "n1", "pid": 1, "born": "", "time": now()}
+        write_yaml(run.attempt_folder("search", name, 1) / "started.yaml", started)
+    squeue = "7_0|RUNNING|None\n7_1|PENDING|Priority\n7_2|PENDING|None\n7_3|FAILED|None\n8|PENDING|Resources\n"
+    squeue_and_sacct(squeue, "7_3|RUNNING\n7_4|OUT_OF_MEMORY\n7_5|TIMEOUT\n")
+    told = run_status(run, stages_of(run), queue(run))
+    assert [each.state for each in told] == ["running", "pending", "pending", "lost", "out of memory", "timed out"]
+    assert told[1].reason == "queued as job 7_1 (Priority)"
+    assert told[2].reason == "queued as job 7_2"
+    assert told[3].reason.endswith("Slurm says FAILED")
+    assert squeue_and_sacct.asked() == ["sacct", "squeue"]
+
+
+def test_a_job_that_is_queued_again_has_no_end_any_more(run, squeue_and_sacct):
+    folder = submit(run)
+    write_yaml(folder / "started.yaml", {"host": "n1", "pid": 1, "born": "", "time": now()})
+    squeue_and_sacct("7|PREEMPTED|None\n")
+    assert look(run, queue(run)).state == "preempted"
+    squeue_and_sacct("7|PENDING|BeginTime\n")
+    assert look(run, queue(run)).state == "running", "Slurm has it in hand, and its last word was that it runs"
+    squeue_and_sacct("7|OUT_OF_MEMORY|None\n")
+    assert look(run, queue(run)).state == "out of memory"
+
+
+@pytest.mark.parametrize(("slurm", "state"), [("PREEMPTED", "preempted"), ("TIMEOUT", "timed out")])
+def test_who_told_an_interrupted_task_to_stop_slurm_may_know(slurm, state, run, slurm_says):
+    end_attempt(submit(run), "interrupted", "told to stop (SIGTERM)")
+    slurm_says("7", slurm)
+    told = look(run, set())
+    assert (told.state, told.reason) == (state, f"told to stop (SIGTERM); Slurm says {slurm}")
+
+
+def test_a_task_that_writes_a_checkpoint_for_long_lives(run):
+    folder = start(run, host="elsewhere")
+    os.utime(folder / "started.yaml", (0, time.time() - 1000))
+    assert look(run).state == "lost"
+    checkpoints = run.task_folder("search", "1") / "checkpoints"
+    checkpoints.mkdir()
+    (checkpoints / ".step_7.pt.tmp").touch()
+    assert look(run).state == "running"
 
 
 def test_a_job_that_died_before_its_task_began_is_lost_and_names_what_it_printed(run, slurm_says):

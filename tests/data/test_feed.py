@@ -244,11 +244,39 @@ def test_batches_do_not_depend_on_how_many_are_made_ahead(manifest, small_buffer
     assert_same_batches(feed, expected)
 
 
-def test_batches_taken_in_turn_are_two_parts_of_the_day(manifest, small_buffer):
-    """What a bilevel search does: the first of a pair for w, the second for A and B."""
-    batches = iter(Feed(manifest, 2, 30, shuffle_seed=5))
-    w, ab = (whole(part).dense[:, 0].tolist() for part in zip(*zip(batches, batches)))
-    assert (len(w), len(ab), len({*w, *ab})) == (150, 150, ROWS)
+@pytest.mark.parametrize("batch_size", [30, 31, 60, 300])
+def test_pairs_are_two_parts_of_the_day(manifest, small_buffer, batch_size):
+    feed = Feed(manifest, 2, batch_size, shuffle_seed=5)
+    batches, pairs = list(feed), list(feed.pairs())
+    assert len(pairs) == len(batches) // 2, "a last batch without a partner is left out"
+    assert_same_batches((pair.w for pair in pairs), batches[0 : 2 * len(pairs) : 2])
+    assert_same_batches((pair.architecture for pair in pairs), batches[1 : 2 * len(pairs) : 2])
+
+
+def test_the_two_parts_of_a_day_have_no_row_in_common_and_are_equally_random(manifest, small_buffer):
+    pairs = list(Feed(manifest, 2, 30, shuffle_seed=5).pairs())
+    w, architecture = (whole(part).dense[:, 0] for part in zip(*pairs))
+    assert (len(w), len(architecture), len({*w.tolist(), *architecture.tolist()})) == (150, 150, ROWS)
+    # I1 is the row's number in the day; both parts come from all of it.
+    assert abs(w.mean() - architecture.mean()) < 0.5 * w.std()
+
+
+def test_pairs_resume_exactly_at_every_pair(manifest, small_buffer):
+    feed = Feed(manifest, 2, 40, shuffle_seed=5)
+    expected = list(feed.pairs())
+    assert len(expected) == 4
+    for first in range(5):
+        resumed = list(feed.pairs(first))
+        assert len(resumed) == 4 - first
+        for a, b in zip(resumed, expected[first:]):
+            assert_same_batches(a, b)
+
+
+def test_pairs_that_are_left_early_leave_no_thread(manifest, small_buffer):
+    pairs = Feed(manifest, 2, 7, shuffle_seed=5).pairs()
+    next(pairs)
+    pairs.close()
+    assert traces(manifest.folder) == (0, 0)
 
 
 def test_two_passes_at_a_time_do_not_disturb_each_other(manifest, small_buffer):
@@ -269,7 +297,7 @@ def test_a_pass_that_is_left_early_leaves_no_thread_and_no_open_file(tmp_path, s
     day = write_manifest_of(tmp_path, [100, 200, 100])
     batches = Feed(day, 1, 7, shuffle_seed=5).batches()
     next(batches)
-    assert traces(tmp_path) == (2, 4), "three shards and the ids"
+    assert traces(tmp_path) == (3, 4), "three shards and the ids"
     batches.close()
     assert traces(tmp_path) == (0, 0)
     for _ in Feed(day, 1, 7):

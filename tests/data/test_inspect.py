@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from distdnas_hpc.data.inspect import describe, verify_days
+from distdnas_hpc.data.inspect import describe, describe_shard, verify_days
 from distdnas_hpc.data.prepare import encode_day, merge_days, parse_day, write_manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.progress import Progress
@@ -68,6 +68,29 @@ def test_a_column_without_values_has_no_range(tmp_path):
         None,
     )
     json.dumps(told, allow_nan=False)
+
+
+def test_a_shard_is_described_alone(prepared):
+    """The second shard of day 1, rows 20 to 29; the 20 different values of C2 before it are 0 to 19."""
+    told = describe_shard(prepared / "day_01/shard_0001.h5")
+    assert (told["rows"], told["clicks"], told["click_rate"]) == (10, 3, 0.3)
+    assert told["bytes"] == (prepared / "day_01/shard_0001.h5").stat().st_size
+    assert told["dense"] == [
+        {"name": "I1", "missing": 0, "minimum": 20, "maximum": 29},
+        {"name": "I2", "missing": 2, "minimum": 20 * 20 - 50, "maximum": 29 * 29 - 50},
+    ]
+    assert told["sparse"] == [
+        {"name": "C1", "missing": 0, "distinct": 3, "new": 0, "hashed": False},
+        {"name": "C2", "missing": 0, "distinct": 10, "new": 10, "hashed": False},
+        {"name": "C3", "missing": 2, "distinct": 8, "new": 8, "hashed": False},
+    ]
+
+
+def test_what_is_no_shard_is_named(prepared):
+    with pytest.raises(UserError, match="is not a file"):
+        describe_shard(prepared)
+    with pytest.raises(UserError, match=r"ids\.npy"):
+        describe_shard(prepared / "day_01/ids.npy")
 
 
 def test_whole_files_pass_and_progress_is_told(prepared):

@@ -1,6 +1,6 @@
 """The order of a day's rows: a permutation, by chunks and within buffers, that can be entered anywhere."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import h5py
@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 
 from distdnas_hpc.data import shards as shards_module
 from distdnas_hpc.data import shuffle as module
+from distdnas_hpc.data.decode import Decoder
 from distdnas_hpc.data.rows import Columns
 from distdnas_hpc.data.shards import create_shard, open_shard
-from distdnas_hpc.data.shuffle import read_in_order
+from distdnas_hpc.data.shuffle import in_file_order, pick_rows, shuffled
 from distdnas_hpc.data.translation import Translation
 from distdnas_hpc.errors import UserError
 
 CHUNK, BUFFER = 16, 48
 CODES = np.arange(1000, dtype=np.int32)
-TRANSLATION = Translation(np.concatenate([3 * CODES, CODES + 7]), np.array([0, 1000]))
+DECODER = Decoder(Translation(np.concatenate([3 * CODES, CODES + 7]), np.array([0, 1000])), np.zeros(1), np.ones(1))
 
 
 @pytest.fixture(autouse=True)
@@ -50,11 +51,19 @@ def read(paths: list[Path], seed: int | None, first_row: int = 0) -> list[int]:
     found: list[int] = []
     with ExitStack() as stack:
         shards = [stack.enter_context(open_shard(path)) for path in paths]
-        for rows, order in read_in_order(shards, TRANSLATION, seed, first_row):
-            number = rows.dense[order, 0]
-            assert (rows.label[order] == number.astype("u1")).all()
-            assert (rows.sparse[order] == np.stack([3 * number, number + 7], axis=1)).all()
-            found += number.tolist()
+        stretches = (
+            in_file_order(shards, DECODER, first_row) if seed is None else shuffled(shards, DECODER, seed, first_row)
+        )
+        with closing(stretches):
+            for stretch in stretches:
+                for start in range(0, len(stretch), 10):
+                    n = min(10, len(stretch) - start)
+                    label, dense, sparse = np.empty(n, "f4"), np.empty((n, 1), "f4"), np.empty((n, 2), "i8")
+                    stretch.write(start, label, dense, sparse)
+                    number = np.expm1(dense[:, 0]).round().astype(int)
+                    assert (label == number % 256).all()
+                    assert (sparse == np.stack([3 * number, number + 7], axis=1)).all()
+                    found += number.tolist()
     return found
 
 
@@ -97,6 +106,18 @@ def test_a_buffer_mixes_rows_of_chunks_from_anywhere_in_the_day(tmp_path):
 def test_buffers_are_mixed_differently(tmp_path):
     places = [np.argsort(rows).tolist() for rows in np.array(read(write_shards(tmp_path, [96]), 5)).reshape(-1, BUFFER)]
     assert places[0] != places[1]
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(0, 200), st.integers(0, 99))
+@settings(deadline=None)
+def test_rows_are_picked_in_any_order(n, dense, sparse, picked, seed):
+    rng = np.random.default_rng(seed)
+    buffer = rng.random(n, "f4"), rng.random((n, dense), "f4"), rng.integers(0, 2**31, (n, sparse), np.int32)
+    order = rng.integers(0, n, picked)
+    out = np.empty(picked, "f4"), np.empty((picked, dense), "f4"), np.empty((picked, sparse), "i8")
+    pick_rows(*buffer, np.concatenate([order, [0]]), *out)  # the order may go on beyond what there is room for
+    for found, rows in zip(out, buffer, strict=True):
+        assert (found == rows[order]).all()
 
 
 def break_chunk(path: Path, first_row: int) -> None:

@@ -1,66 +1,84 @@
-"""The page in a real browser: nothing sticks out, on a phone and on a wide screen."""
+"""The page in a real browser: whole and legible on a phone and on a wide screen, in light and in dark."""
 
-import re
-import shutil
-import subprocess
-from pathlib import Path
+import os
 
 import pytest
 
 from distdnas_hpc.report.page import write_report
+from distdnas_hpc.report.results import read_results
+from distdnas_hpc.report.table import HEADERS, comparison_cells
+from tests.debian import CannotInstallError, install
+from tests.report.browser import HEIGHT, find_chromium, look, picture
 from tests.report.conftest import SyntheticRun
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--allow-file-access-from-files",
-)  # fmt: skip
-
-MEASURE = """<iframe id="page" style="border:0;width:{width}px;height:900px" src="{page}"></iframe>
-<script>
-onload = () => {{
-  const page = document.getElementById("page").contentDocument, root = page.documentElement;
-  const parts = [...page.querySelectorAll("svg text, tbody *, p, h1, h2, summary, li")].filter(
-    part => part.getClientRects().length);
-  const left = parts.filter(part => part.getBoundingClientRect().left < -1).length;
-  const right = parts.filter(part => part.getBoundingClientRect().right > root.clientWidth + 1).length;
-  document.body.dataset.measured = [parts.length, root.scrollWidth - root.clientWidth, left, right].join(" ");
-}};
-</script>"""
-"""An iframe, because a headless window is never narrower than 500 pixels."""
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed, so pages can't be laid out")
+PAPER = {"light": ("rgb(253, 252, 250)", "#fdfcfa"), "dark": ("rgb(22, 24, 28)", "#16181c")}
+LEGIBLE = 4.5
+"""The contrast that WCAG 2.2 asks of text (AA)."""
 
 
-def measure(page: Path, width: int, folder: Path) -> tuple[int, int, int]:
-    """Lay a page out `width` pixels wide; return by how many pixels it scrolls sideways, and how many of its parts
-    stick out on the left and on the right.
-    """
-    frame = folder / f"frame_{width}.html"
-    frame.write_text(MEASURE.format(width=width, page=page.as_uri()))
-    profile = f"--user-data-dir={folder / 'profile'}"
-    command = [CHROMIUM, *QUIET, profile, "--window-size=1800,1000", "--dump-dom", frame.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    found = re.search(r'data-measured="(\d+) (\d+) (\d+) (\d+)"', done.stdout)
-    assert found, f"chromium measured nothing: {done.stderr[-2000:]}"
-    parts, overflow, left, right = map(int, found.groups())
-    assert parts > 0
-    return overflow, left, right
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """Find or install the browser; without one, tests are skipped with the reason, and failed in CI."""
+    if find_chromium() is None:
+        try:
+            install(["chromium"], there=find_chromium)
+        except CannotInstallError as reason:
+            if os.environ.get("CI"):
+                pytest.fail(f"no browser for the tests: {reason}", pytrace=False)
+            pytest.skip(f"no browser for the tests: {reason}")
+    return find_chromium()
 
 
-@pytest.mark.parametrize("width", [400, 1600])
-@pytest.mark.parametrize(("blocks", "days"), [(3, 4), (7, 22)])
-def test_nothing_sticks_out(tmp_path, width, blocks, days):
-    page = write_report(SyntheticRun(tmp_path / "quickstart", blocks=blocks, days=days).path)
-    assert measure(page, width, tmp_path) == (0, 0, 0)
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    return write_report(SyntheticRun(tmp_path_factory.mktemp("small") / "quickstart").path)
 
 
-def test_the_measure_sees_what_sticks_out(tmp_path):
-    page = tmp_path / "wide.html"
-    page.write_text("<body style='margin:0'><p style='width:700px'>wide</p><p style='margin-left:-9px'>left</p>")
-    assert measure(page, 400, tmp_path) == (300, 1, 1)
+@pytest.fixture(scope="module", params=["light", "dark"])
+def looked(request, chromium, report, tmp_path_factory):
+    """A scheme, what is seen of the page in it at 400 and 1600 pixels, and the picture."""
+    views = [(report, 400), (report, 1600)]
+    return request.param, *look(chromium, views, request.param, tmp_path_factory.mktemp("chromium"))
 
 
-def test_a_long_name_does_not_stretch_the_page(tmp_path):
-    page = write_report(SyntheticRun(tmp_path / ("long_" * 20), title="DistDNAS " * 12).path)
-    assert measure(page, 400, tmp_path)[0] == 0
+def test_the_table_is_read_as_it_was_written(looked, report):
+    _, seen, _ = looked
+    for view in seen:
+        assert view["rows"] == [list(HEADERS), *map(list, comparison_cells(read_results(report.parent)))]
+
+
+def test_nothing_sticks_out(looked):
+    _, seen, _ = looked
+    assert [(view["overflow"], view["left"], view["right"]) for view in seen] == [(0, 0, 0)] * 2
+
+
+def test_all_text_is_legible(looked):
+    scheme, seen, _ = looked
+    for view in seen:
+        assert view["paper"] == PAPER[scheme][0]
+        assert view["contrast"] >= LEGIBLE
+
+
+def test_the_picture_shows_a_page_of_the_scheme(looked):
+    scheme, _, png = looked
+    *size, corner, packed = picture(png)
+    assert size == [2000, HEIGHT]
+    assert corner == PAPER[scheme][1]
+    assert packed > 50_000  # an empty page of this size packs into fewer than 10,000 bytes
+
+
+def test_extremes(chromium, tmp_path):
+    """A page of the paper's size stays in place, a long name stretches none; and the browser sees what does not."""
+    faulty = tmp_path / "faulty.html"
+    faulty.write_text(
+        "<body style='margin:0;background:#fff'><p style='width:700px'>wide</p>"
+        "<p style='margin-left:-9px;color:#777'>left, faint</p>"
+    )
+    terabyte = write_report(SyntheticRun(tmp_path / "terabyte", blocks=7, days=22).path)
+    long_name = write_report(SyntheticRun(tmp_path / ("long_" * 20), title="DistDNAS " * 12).path)
+    views = [(terabyte, 400), (terabyte, 1600), (long_name, 400), (faulty, 400)]
+    *good, stretched, bad = look(chromium, views, "light", tmp_path / "chromium")[0]
+    assert [(view["overflow"], view["left"], view["right"]) for view in good] == [(0, 0, 0)] * 2
+    assert stretched["overflow"] == 0
+    assert (bad["overflow"], bad["left"], bad["right"]) == (300, 1, 1)
+    assert bad["contrast"] == pytest.approx(4.48, abs=0.01)  # of this grey on white: just not enough

@@ -1,7 +1,6 @@
 """Figures show the values of the run: read back from their SVG."""
 
 import dataclasses
-import math
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report import figures
 from distdnas_hpc.report.diagram import architecture_diagram
+from distdnas_hpc.report.elements import legend
 from distdnas_hpc.report.results import read_results
 from distdnas_hpc.report.svg import standalone
 from tests.report.pages import described, having, texts
@@ -115,27 +115,14 @@ def test_training_curves_mark_the_days(results):
     image = ET.fromstring(figures.training_curves(results.models))
     assert [text for text in texts(image) if text.startswith("day")] == [f"day {day}" for day in range(1, 6)]
     assert len(having(image, "rule", "dashed")) == 4
-    assert [line.findtext("title") for line in having(image, "line")] == ["DistDNAS (θ=0.2, M=1)", "DLRM"]
+    assert [line.findtext("title") for line in having(image, "line")] == ["DLRM", "DistDNAS (θ=0.2, M=1)"]
 
 
-def test_intervals_reach_196_standard_errors_to_both_sides(results):
-    image = ET.fromstring(figures.accuracy_against_cost(results.models))
-    circle = having(image, "point")[0]
-    bars = [line for line in having(image, "interval") if line.attrib["x1"] == line.attrib["x2"]]
-    top, bottom, centre = (float(part) for part in (bars[0].attrib["y1"], bars[0].attrib["y2"], circle.attrib["cy"]))
-    assert centre - top == pytest.approx(bottom - centre, abs=0.02)
-    other = float(having(image, "point")[1].attrib["cy"])
-    pixels_per_auc = (other - centre) / (0.7112 - 0.7051)
-    assert bottom - centre == pytest.approx(1.96 * 0.0181 * pixels_per_auc, rel=0.01)
-    assert "DLRM: 0.7051 ± 0.036 at 1.200 M MACs" in described(image)
-
-
-def test_an_undefined_standard_error_leaves_a_point_without_claim(results):
-    models = [dataclasses.replace(model, auc_standard_error=math.nan) for model in results.models]
-    image = ET.fromstring(figures.accuracy_against_cost(models))
-    assert len(having(image, "point")) == 2
-    assert having(image, "interval") == []
-    assert "±" not in described(image)
+def test_more_models_than_colours_share_one(results):
+    models = [dataclasses.replace(results.models[0], title=f"model {k}") for k in range(1, 9)]
+    image = ET.fromstring(figures.training_curves(models))
+    assert [line.findtext("title") for line in having(image, "line", "others")] == ["model 8", "model 7", "model 6"]
+    assert "3 others" in legend([model.title for model in models], "model")
 
 
 def test_the_diagram_shows_the_kept_modules_in_order(results):
@@ -151,13 +138,6 @@ def test_the_diagram_draws_two_dense_inputs_and_one_sparse_for_every_block_after
     assert len(having(image, "way", "dense")) == 1 + 2 + 2 + 1  # blocks 1, 2, 3, head
     assert len(having(image, "way", "sparse")) == 4
     assert len(having(image, "way", "merger")) == 3
-
-
-def test_labels_of_models_that_score_alike_do_not_overlap(results):
-    models = [dataclasses.replace(model, auc=0.7, macs=1_000_000) for model in results.models]
-    image = ET.fromstring(figures.accuracy_against_cost(models))
-    first, second = (float(label.attrib["y"]) for label in having(image, "label"))
-    assert abs(first - second) >= 12
 
 
 def test_a_model_keeps_its_colour_when_another_has_no_curve(results):

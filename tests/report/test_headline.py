@@ -31,6 +31,11 @@ def test_a_large_difference_is_more_than_chance(results):
     assert told.endswith("its AUC is 0.11 lower, more than chance in the draw of the 1,200 test rows explains.")
 
 
+def test_an_auc_that_is_not_defined_is_said_to_be_so(results):
+    told = headline(changed(results, "distdnas", auc=math.nan))
+    assert told.endswith("The network needs 0.900 M MACs a sample; its AUC on day 6 is not defined.")
+
+
 def test_nothing_is_claimed_where_the_error_is_not_defined(results):
     told = headline(changed(results, "dlrm", auc_standard_error=math.nan))
     assert told.endswith("its AUC is 0.0061 higher.")

@@ -56,7 +56,7 @@ def test_every_figure_is_there_and_described(run):
     small = {f"trajectory-{side}-{block}" for side in ("alpha", "beta") for block in (1, 2, 3)}
     assert set(drawings) == small | {
         "architecture", "weights-alpha", "weights-beta", "cost-dense", "cost-sparse", "expected-macs",
-        "training-loss", "accuracy-cost", "timeline",
+        "training-loss", "pareto-auc", "timeline", "agreement",
     }  # fmt: skip
     for name, image in drawings.items():
         assert image.attrib["role"] == "img"
@@ -95,7 +95,7 @@ def test_text_from_files_is_never_markup(tmp_path):
     assert not {"script", "b"} & set(page.tags)
     assert page.tables[0][1][0] == HOSTILE
     assert HOSTILE in described(page.drawings["training-loss"])
-    assert HOSTILE in described(page.drawings["accuracy-cost"])
+    assert HOSTILE in described(page.drawings["pareto-auc"])
     assert any(HOSTILE in (title.text or "") for title in page.drawings["timeline"].iter("title"))
     assert "a <b>bold & name" in page.words
     assert "host: <script>" in page.sections["config"]
@@ -141,7 +141,7 @@ def test_without_training_curves_the_scores_are_shown(run):
         path.unlink()
     page = page_of(run)
     assert "No training curve" in page.sections["training"]
-    assert "accuracy-cost" in page.drawings
+    assert "pareto-auc" in page.drawings
 
 
 def test_a_run_that_has_just_begun_has_a_page_too(run):
@@ -167,4 +167,4 @@ def test_a_damaged_run_leaves_the_earlier_page_as_it_was(run):
 def test_the_report_of_a_run_of_the_paper_s_size_is_small_enough_to_mail(tmp_path):
     page = write_report(SyntheticRun(tmp_path / "terabyte", blocks=7, days=22).path)
     assert page.stat().st_size < 2_000_000
-    assert len(Page(page.read_text(encoding="utf-8")).drawings) == 2 * 7 + 9
+    assert len(Page(page.read_text(encoding="utf-8")).drawings) == 2 * 7 + 10

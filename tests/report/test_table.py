@@ -52,6 +52,9 @@ def test_rows_hold_plain_values(results):
         "calibration": 1.04,
         "calibration_standard_error": 0.05,
         "relative_ne_percent": pytest.approx(1.0),
+        "auc_difference": None,
+        "auc_difference_standard_error": None,
+        "relative_ne_percent_standard_error": None,
     }
 
 
@@ -90,7 +93,7 @@ def test_the_terminal_shows_every_model_on_one_line_of_80_columns(results):
     for cells in comparison_cells(results):
         line = next(line for line in lines if cells[0] in line)
         shown = [cell for header, cell in zip(HEADERS, cells) if header != "Interaction parameters (M)"]
-        assert line.split() == " ".join(shown).split()
+        assert line.split() == " ".join(shown).replace(" ± ", "±").split()
 
 
 def test_a_title_is_no_terminal_markup(results):
@@ -137,6 +140,23 @@ def test_one_click_proves_nothing(results):
     told = caveat(with_errors(results, math.nan, math.nan, clicks=1))
     assert told.startswith("1,200 test rows with 1 click: ")
     assert "prove nothing" in told
+
+
+def test_one_class_is_told(results):
+    told = caveat(with_errors(results, math.nan, math.nan, clicks=0, auc=math.nan, ne=math.nan))
+    assert told == "1,200 test rows with 0 clicks: all of one class, so AUC and NE are not defined."
+
+
+def test_what_is_not_defined_is_not_there(results):
+    undefined = with_errors(results, math.nan, math.nan, auc=math.nan, ne=math.nan)
+    assert comparison_cells(undefined)[0][4:] == ("n/a", "0.47268", "n/a", "n/a")
+    assert comparison(undefined)[0]["auc"] is None
+
+
+def test_a_model_that_diverged_has_a_line(results):
+    told = dataclasses.replace(results, models=results.models[:1], diverged={"DLRM": "LogLoss diverged"})
+    assert comparison_cells(told)[1] == ("DLRM", "n/a", "n/a", "n/a", "diverged", "n/a", "n/a", "n/a")
+    assert comparison(told)[1]["state"] == "diverged"
 
 
 def test_no_model_is_told_too(results):

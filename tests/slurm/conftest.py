@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.one_machine import CannotStartError, OneMachineSlurm, install_packages
+from tests.debian import CannotInstallError
+from tests.slurm.one_machine import OneMachineSlurm, install_packages
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +24,7 @@ def slurm_of_the_session() -> Iterator[OneMachineSlurm]:
     """Start Slurm once; its commands and submitit find it through the environment of this process."""
     try:
         install_packages()
-    except CannotStartError as reason:
+    except CannotInstallError as reason:
         if os.environ.get("CI"):
             pytest.fail(f"no Slurm for the tests: {reason}", pytrace=False)
         pytest.skip(f"no Slurm for the tests: {reason}")

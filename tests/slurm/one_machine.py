@@ -16,13 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.debian import CannotInstallError, install
+
 PACKAGES = ("slurm-wlm", "slurmdbd", "mariadb-server", "munge")
 COMMANDS = ("slurmctld", "slurmd", "slurmdbd", "mariadbd", "mariadb-install-db", "munged", "sbatch", "sacctmgr")
 NODES = ("n1", "n2", "n3", "n4")
-
-
-class CannotStartError(Exception):
-    """This machine can't have a Slurm of its own; the text says why."""
 
 
 class OneMachineSlurm:
@@ -138,6 +136,26 @@ class OneMachineSlurm:
         )
         self.command(*client, "-e", f"create database slurm_acct_db; {grants}")
 
+    def restart_controller(self) -> None:
+        """Let slurmctld crash and start it again; it reads what it had saved."""
+        crashed = self._daemons.pop("slurmctld")
+        crashed.kill()
+        crashed.wait()
+        self._daemon("slurmctld", ["slurmctld", "-D"])
+        self._wait_for("slurmctld", ["sinfo"])
+
+    @contextmanager
+    def without_accounting(self) -> Iterator[None]:
+        """Let slurmdbd be dead while the block runs: sacct does not answer, and everything else does."""
+        dead = self._daemons.pop("slurmdbd")
+        dead.kill()
+        dead.wait()
+        try:
+            yield
+        finally:
+            self._daemon("slurmdbd", ["slurmdbd", "-D"])
+            self._wait_for("slurmdbd", ["sacctmgr", "-n", "list", "cluster"])
+
     def _daemon(self, name: str, command: Sequence[str]) -> None:
         """Start a daemon that dies with this process, whatever becomes of it; in a session of its own: no Ctrl-C."""
         with (self.folder / "log" / f"{name}.out").open("wb") as output:
@@ -192,7 +210,7 @@ class OneMachineSlurm:
             "Gres=gpu:a5000:1 State=UNKNOWN"
             for name, port in zip(NODES, slurmd)
         )
-        at = self.folder
+        at, all_nodes = self.folder, f"n[1-{len(NODES)}]"
         (at / "slurmdbd.conf").touch(0o600)
         (at / "slurmdbd.conf").write_text(f"""\
 AuthType=auth/munge
@@ -210,14 +228,14 @@ StoragePass=x
 StorageLoc=slurm_acct_db
 CommitDelay=1
 """)
-        (at / "gres.conf").write_text(f"NodeName=n[1-{len(NODES)}] Name=gpu Type=a5000 Count=1 File=/dev/null\n")
+        (at / "gres.conf").write_text(f"NodeName={all_nodes} Name=gpu Type=a5000 Count=1 File=/dev/null\n")
         # config_overrides: the nodes have the CPUs and the memory written here, whatever the machine has.
         (at / "slurm.conf").write_text(f"""\
 ClusterName=mini
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ctld}
 AuthType=auth/munge
-AuthInfo=socket={at}/munge.socket
+AuthInfo=socket={at}/munge.socket,cred_expire=5
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={at}/state
@@ -232,11 +250,13 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 GresTypes=gpu
 ReturnToService=2
 JobRequeue=1
 KillWait=5
-MaxArraySize=1001
+MaxArraySize=5
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=2
 AccountingStorageType=accounting_storage/slurmdbd
@@ -245,7 +265,8 @@ AccountingStoragePort={dbd}
 AccountingStoragePass={at}/munge.socket
 AccountingStorageTRES=gres/gpu
 {nodes}
-PartitionName=gpu Nodes=n[1-{len(NODES)}] Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+PartitionName=gpu Nodes={all_nodes} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=1 GraceTime=10
+PartitionName=urgent Nodes={all_nodes} MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=10
 """)
 
 
@@ -254,36 +275,11 @@ def install_packages() -> None:
 
     Raises
     ------
-    CannotStartError : not root, not Debian, or apt-get failed.
+    CannotInstallError : not root, not Debian, or apt-get failed.
     """
     if os.geteuid() != 0:
-        raise CannotStartError("Slurm's daemons need root; run the tests as root, in a container for example")
-    if all(shutil.which(command) for command in COMMANDS):
-        return
-    if shutil.which("apt-get") is None:
-        raise CannotStartError(f"this is not Debian; install what gives {', '.join(COMMANDS)}")
-    options = ["-y", "-q", "-o", "DPkg::Lock::Timeout=300"]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with _no_services_started():
-        for command in (["update"], ["install", "--no-install-recommends", *PACKAGES]):
-            done = subprocess.run(["apt-get", *options, *command], env=environment, capture_output=True, text=True)
-            if done.returncode != 0:
-                raise CannotStartError(f"apt-get {command[0]} failed: {done.stderr.strip()[-500:]}")
-
-
-@contextmanager
-def _no_services_started() -> Iterator[None]:
-    """Keep packages from starting their daemons while they are installed; policy-rc.d is Debian's way to say so."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    if policy.exists():  # the machine has its own view
-        yield
-        return
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-    try:
-        yield
-    finally:
-        policy.unlink(missing_ok=True)
+        raise CannotInstallError("Slurm's daemons need root; run the tests as root, in a container for example")
+    install(PACKAGES, there=lambda: all(map(shutil.which, COMMANDS)))
 
 
 def free_ports(count: int) -> list[int]:

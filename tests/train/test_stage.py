@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from distdnas_hpc import pipeline
+from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.report.results import read_results
 from distdnas_hpc.report.table import comparison_cells
 from distdnas_hpc.search.aggregate import discretize
@@ -61,3 +62,18 @@ def test_a_model_that_diverges_is_recorded_and_the_table_made_without_it(run):
     results = read_results(run)
     assert results.diverged == {"DLRM": told["reason"]}
     assert comparison_cells(results)[-1][::4] == ("DLRM", "diverged")
+
+
+def test_recurring_training_ends_like_final_training(finished_run, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    tree = yaml.safe_load((run / "config.yaml").read_text())
+    tree["train"]["recurring"] = ["dlrm"]
+    write_yaml(run / "config.yaml", tree)
+    stages = {stage.name: stage for stage in pipeline.stages(RunFolder(run).config)}
+    assert stages["recurring"].tasks == ("dlrm",)
+    assert "recurring" in stages["report"].after
+    told = do(run, "recurring", "dlrm")
+    assert [(day["trained_days"], day["test_day"]) for day in told["days"]] == [(1, 2), (2, 3), (3, 4)]
+    final = read_yaml(run / "train/dlrm/result.yaml")
+    assert {key: final[key] for key in told["days"][-1]} == told["days"][-1]
+    assert (told["title"], told["state"], told["macs"]) == ("DLRM", "done", final["macs"])

@@ -1,8 +1,10 @@
 """Final training on a small log in which one token decides most clicks."""
 
+import dataclasses
 import json
 import os
 import signal
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,9 @@ from distdnas_hpc.nn.optim import Optimizers
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.train import trainer
 from distdnas_hpc.train.candidates import Candidate
+from distdnas_hpc.train.metrics import evaluate_scores
 from distdnas_hpc.train.models import build_network
+from distdnas_hpc.train.scores import SCORES, read_scores
 from distdnas_hpc.train.trainer import train_model
 from tests.prepared import SILENT, prepare, write_day
 
@@ -60,14 +64,14 @@ def planted(tmp_path_factory) -> tuple[Config, Manifest]:
     return prepared(folder)
 
 
-def train(planted, folder: Path, *, network=None, build=None, seed: int = 1, progress: Progress = SILENT):
+def train(planted, folder: Path, *, network=None, build=None, seed: int = 1, progress: Progress = SILENT, **options):
     """Train `network`, or what `build` makes; by default a small DistDNAS."""
     config, manifest = planted
     if network is not None:
         build = lambda: network  # noqa: E731
     folder.mkdir(exist_ok=True)
     build = build or (lambda: build_network(DISTDNAS, config, 2, 3, Architecture.full(2)))
-    return train_model(config, build, manifest, seed, folder, CPU, progress)
+    return train_model(config, build, manifest, seed, folder, CPU, progress, **options)
 
 
 class RowReader(nn.Module):
@@ -102,7 +106,7 @@ def test_learns_the_planted_token(planted, tmp_path, candidate):
 def test_the_result_is_about_these_rows(planted, tmp_path):
     result = train(planted, tmp_path)
     assert set(result) == {
-        *("rows", "train_seconds", "rows_per_second", "test_day", "test_rows", "clicks"),
+        *("rows", "train_seconds", "rows_per_second", "test_day", "trained_days", "test_rows", "clicks"),
         *("auc", "logloss", "ne", "calibration"),
         *("auc_standard_error", "logloss_standard_error", "ne_standard_error", "calibration_standard_error"),
     }
@@ -142,7 +146,7 @@ def test_every_model_sees_the_same_batches(planted, tmp_path):
     orders = []
     for seed in (1, 2):
         network = RowReader()
-        train(planted, tmp_path, network=network, seed=seed)
+        train(planted, tmp_path / str(seed), network=network, seed=seed)
         orders.append(torch.cat(network.seen[True]))
     assert torch.equal(*orders)
 
@@ -235,20 +239,23 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_leaves_no_model(plante
     assert list(tmp_path.iterdir()) == []
 
 
+class Kills(Progress):
+    """Stops the process when so many rows are done."""
+
+    def __init__(self, rows):
+        super().__init__(None)
+        self.rows = rows
+
+    def update(self, fraction, *, rows, **told):
+        if rows == self.rows:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(planted, tmp_path):
     """Stopped in the middle of day 1, at the end of day 2, and, tested already in part, before the end."""
     config, manifest = planted
     often = config.model_copy(update={"checkpoint": Checkpoint(steps=5)})
     expected = train(planted, tmp_path / "whole")
-
-    class Kills(Progress):
-        def __init__(self, rows):
-            super().__init__(None)
-            self.rows = rows
-
-        def update(self, fraction, *, rows, **told):
-            if rows == self.rows:
-                os.kill(os.getpid(), signal.SIGTERM)
 
     folder = tmp_path / "interrupted"
     for rows, last in ((7 * 32, 7), (2 * ROWS, 32), (4 * ROWS, 45)):
@@ -264,14 +271,77 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(planted, tmp_path)
     assert all(tables[0][name] == tables[1][name] for name in ("step", "day", "loss"))
 
 
-@pytest.mark.parametrize(("click_rate", "which"), [(0.0, "none"), (1.0, "all")])
-def test_a_test_day_of_one_class_is_refused_before_training(tmp_path, click_rate, which):
+@pytest.mark.parametrize(("click_rate", "which"), [(0.0, "None"), (1.0, "All")])
+def test_a_test_day_of_one_class_has_no_auc_and_says_so(tmp_path, click_rate, which):
     for day in range(1, 5):
         write_day(tmp_path / f"day_{day - 1}", day, click_rates=(click_rate,) * 2 if day == 4 else (0.1, 0.8))
+    found = train(prepared(tmp_path), tmp_path / "task", network=RowReader())
+    assert found["undefined"] == f"{which} of the {ROWS} rows of test day 4 are clicks, so AUC and NE are not defined."
+    assert found["auc"] is found["ne"] is found["auc_standard_error"] is None
+    assert found["logloss"] > 0
+
+
+def test_a_test_day_that_is_missing_is_told_before_training(planted, tmp_path):
+    config, manifest = planted
+    without = dataclasses.replace(manifest, days={day: told for day, told in manifest.days.items() if day != 4})
     network = RowReader()
-    with pytest.raises(UserError, match=f"Of the {ROWS} rows of test day 4 {which} are clicks"):
-        train(prepared(tmp_path), tmp_path / "task", network=network)
+    with pytest.raises(UserError, match=r"Test day 4 is not prepared in .*; correct train\.test_day or prepare it"):
+        train((config, without), tmp_path, network=network)
     assert network.seen[True] == []
+
+
+def test_a_score_that_is_not_finite_is_a_divergence(planted, tmp_path):
+    class Overflows(RowReader):
+        def forward(self, dense, embedded):
+            logits = super().forward(dense, embedded)
+            return logits if self.training else logits / 0
+
+    with pytest.raises(DivergedError, match=r"The score of row 1 of test day 4 is -?inf"):
+        train(planted, tmp_path, network=Overflows())
+
+
+def test_a_checkpoint_of_another_config_is_refused(planted, tmp_path):
+    config, manifest = planted
+    often = config.model_copy(update={"checkpoint": Checkpoint(steps=5)})
+    train((often, manifest), tmp_path)
+    other = often.model_copy(update={"optimizer": often.optimizer.model_copy(update={"dense_lr": 0.1})})
+    with pytest.raises(
+        UserError, match=r"step_00000048\.pt belongs to something else \(it differs in config\).*remove"
+    ):
+        train((other, manifest), tmp_path)
+
+
+def test_scores_of_the_test_day_are_stored(planted, tmp_path):
+    result = train(planted, tmp_path)
+    found = read_scores(tmp_path / SCORES)
+    assert np.array_equal(found.label, torch.cat([batch.label for batch in Feed(planted[1], 4, 32)]).numpy())
+    assert asdict(evaluate_scores(*found)).items() >= {key: result[key] for key in ("auc", "ne", "calibration")}.items()
+
+
+def test_recurring_training_tests_each_day_on_a_model_of_the_days_before(planted, tmp_path):
+    """Each row of the table is the result of a final training on the days before."""
+    config, manifest = planted
+    network = RowReader()
+    train(planted, tmp_path / "order", network=network, recurring=True)
+    assert torch.equal(torch.cat(network.seen[False]), in_file_order(manifest, 2, 3, 4))
+    found = train(planted, tmp_path / "recurring", recurring=True)
+    assert [told["test_day"] for told in found["days"]] == [2, 3, 4]
+    for told, last in zip(found["days"], (1, 2, 3)):
+        settings = config.train.model_copy(update={"days": tuple(range(1, last + 1)), "test_day": last + 1})
+        alone = train((config.model_copy(update={"train": settings}), manifest), tmp_path / f"day_{last}")
+        assert {key: alone[key] for key in told} == told
+
+
+def test_an_interrupted_recurring_training_ends_as_an_uninterrupted_one(planted, tmp_path):
+    """Stopped in a day's training, in its test, and in the test of the last day."""
+    config, manifest = planted
+    often = config.model_copy(update={"checkpoint": Checkpoint(steps=5)})
+    expected = train(planted, tmp_path / "whole", recurring=True)
+    folder = tmp_path / "interrupted"
+    for rows in (ROWS + 64, 3 * ROWS + 5 * 32, 5 * ROWS + 64):
+        with stop_on_signals(), pytest.raises(Stopped):
+            train((often, manifest), folder, progress=Kills(rows), recurring=True)
+    assert train((often, manifest), folder, recurring=True)["days"] == expected["days"]
 
 
 @pytest.mark.gpu

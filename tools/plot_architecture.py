@@ -1,0 +1,48 @@
+"""Draw the mean architecture weights of runs as heat maps, or their kept networks as diagrams.
+
+Runs are drawn below each other: the paper's Figure 6 compares distributed DNAS (γ = 0) with DistDNAS. For example:
+
+    python tools/plot_architecture.py runs/quickstart
+    python tools/plot_architecture.py runs/distributed runs/distdnas --out figure6.pdf
+    python tools/plot_architecture.py runs/quickstart --diagram --out network.svg
+"""
+
+from argparse import Namespace
+
+import face
+
+from distdnas_hpc.errors import UserError
+from distdnas_hpc.report.diagram import architecture_diagram
+from distdnas_hpc.report.figures import weight_map
+from distdnas_hpc.report.results import Found, Results
+from distdnas_hpc.report.sheet import sheet, write_figure
+from distdnas_hpc.report.svg import drawing, text
+
+
+def work(given: Namespace) -> None:
+    """Draw the figure."""
+    runs = face.read(given.runs)
+    if given.diagram:
+        drawn = sheet("network", "The kept network", [[architecture_diagram(_found(results)) for results in runs]])
+    else:
+        rows = []
+        for results in runs:
+            name = f"{results.run.absolute().name}, γ={results.config.search.gamma:g}"
+            rows.append([drawing("run", name, name, 400, 14, text(0, 11, name, "heading"))])
+            rows.append([weight_map(side, _found(results)) for side in ("alpha", "beta")])
+        drawn = sheet("weights", "Mean architecture weights", rows)
+    face.out.print(f"Figure: {write_figure(drawn, given.out)}")
+
+
+def _found(results: Results) -> Found:
+    if results.found is None:
+        raise UserError(f"{results.run} has no mean over its days yet; see 'distdnas status {results.run}'.")
+    return results.found
+
+
+if __name__ == "__main__":
+    parser = face.parser(__doc__)
+    face.takes_runs(parser)
+    parser.add_argument("--diagram", action="store_true", help="draw the kept network instead of the heat maps")
+    face.takes_figure(parser, "architecture.svg")
+    face.main(parser, work)
