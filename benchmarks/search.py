@@ -18,7 +18,6 @@ squares.
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.claim import claim
+from benchmarks.clock import Clock
 from benchmarks.memory import MAX_ROWS
 from benchmarks.naive import NaiveSearch, Supernet
 from distdnas_hpc.config import Config
@@ -53,44 +53,6 @@ ROUNDS = {2048: 7, 8192: 5}
 SQUARE = 2048
 
 
-class Clock:
-    """Adds up where a step's seconds go."""
-
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-
-    def watch(self, bilevel: Bilevel) -> None:
-        """Time the model's parts and the optimizers; what is left of a step is the backward pass."""
-        for module, name in ((bilevel.model.embedding, "embeddings"), (bilevel.model, "forward")):
-            enter, leave = self._hooks(name)
-            module.register_forward_pre_hook(enter)
-            module.register_forward_hook(leave)
-        optimizers = bilevel.w_optimizers
-        timed = ((optimizers.embedding, "embeddings"), (optimizers.network, "optimizer"))
-        for optimizer, name in (*timed, (bilevel.architecture_optimizer, "optimizer")):
-            enter, leave = self._hooks(name)
-            optimizer.register_step_pre_hook(enter)
-            optimizer.register_step_post_hook(leave)
-
-    def _hooks(self, name: str) -> tuple[Callable[..., None], Callable[..., None]]:
-        """Return what begins and ends a measurement; one inside another is taken off it."""
-        began, of_others = 0.0, 0.0
-
-        def enter(*_: Any) -> None:
-            nonlocal began, of_others
-            began, of_others = time.perf_counter(), self.total
-
-        def leave(*_: Any) -> None:
-            self.seconds[name] += time.perf_counter() - began - (self.total - of_others)
-
-        return enter, leave
-
-    @property
-    def total(self) -> float:
-        """All seconds so far."""
-        return sum(self.seconds.values())
-
-
 class Ours:
     """The search of a day, a step at a time."""
 
@@ -105,7 +67,7 @@ class Ours:
         self.bilevel = Bilevel(config, model, weights, w_optimizers, architecture_optimizer, importance, gumbel)
         self.batches = batches
         self.clock = Clock()
-        self.clock.watch(self.bilevel)
+        self.clock.watch(model, w_optimizers, architecture_optimizer)
 
     def step(self) -> None:
         """Take two batches from the feed and a step."""

@@ -30,7 +30,8 @@ class Checkpoints:
 
     Parameters
     ----------
-    folder : made when the first one is written; only one process at a time writes to it.
+    folder : made when the first one is written. A twin of the task, which Slurm begins when a node does not answer, may
+        write there as well: equal steps are equal files.
     identity : what they belong to (config, seed, data …), plain values.
     """
 
@@ -40,12 +41,20 @@ class Checkpoints:
 
     def write(self, step: int, state: dict[str, Any]) -> None:
         """Keep `state` (nested dicts and lists of tensors and plain values) as it is after `step` steps."""
-        self.folder.mkdir(exist_ok=True)
-        remove_leftovers(self.folder)
-        with atomic_write(self.folder / f"step_{step:08d}.pt") as temporary:
-            torch.save({"identity": self._identity, "step": step, "state": state}, temporary)
+        path = self.folder / f"step_{step:08d}.pt"
+        for last_try in (False, True):
+            self.folder.mkdir(exist_ok=True)
+            remove_leftovers(self.folder)
+            try:
+                with atomic_write(path) as temporary:
+                    torch.save({"identity": self._identity, "step": step, "state": state}, temporary)
+                break
+            except (FileNotFoundError, RuntimeError):  # torch tells by a RuntimeError that there is no such folder
+                if last_try or self.folder.exists():
+                    raise
+                log.warning("%s is gone: a twin of this task has its result; writing it again", self.folder)
         for old in self._files()[KEPT:]:
-            old.unlink()
+            old.unlink(missing_ok=True)
 
     def newest(self) -> tuple[int, dict[str, Any]] | None:
         """Return step and state of the newest one that is whole; None where there is none.

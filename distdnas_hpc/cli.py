@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from distdnas_hpc import __version__, pipeline
+from distdnas_hpc.cluster import slurm
 from distdnas_hpc.cluster.display import ForegroundProgress, draw, watch_run
 from distdnas_hpc.cluster.execute import TaskError
 from distdnas_hpc.cluster.logs import find_task, follow, log_files
@@ -19,20 +22,25 @@ from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
-from distdnas_hpc.config import Config, load_config
+from distdnas_hpc.config import Config, Days, load_config
 from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.planted_days import write_planted_days
+from distdnas_hpc.doctor import examine
 from distdnas_hpc.errors import UserError
-from distdnas_hpc.launch import UnfinishedError, launch, launch_day
+from distdnas_hpc.launch import UnfinishedError, launch, launch_day, mend, scripts
+from distdnas_hpc.launch_scripts import lines_for_launch_script, run_stages_in_job
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
+from distdnas_hpc.report.forming import forming
 from distdnas_hpc.report.models_table import models_table
 from distdnas_hpc.report.planted_table import planted_table
 from distdnas_hpc.report.results import read_cost, read_results
+from distdnas_hpc.report.study_table import study_table
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
 from distdnas_hpc.report.weights_table import weights_table
 from distdnas_hpc.storage import read_yaml
+from distdnas_hpc.study import run_study, study_rows
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -131,6 +139,140 @@ def compare(
     run = _launch(config, pipeline.stages, detach, command)
     if not detach:
         _show_comparison(run, as_json)
+
+
+@app.command("launch")
+def launch_(
+    config_file: ConfigFile,
+    folder: Run = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="A cluster: clusters/NAME.yaml beside CONFIG says what it asks for.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and every sbatch script; submit and write nothing.")
+    ] = False,
+) -> None:
+    """Submit an experiment to Slurm, from raw days to the report, and leave: you can log out.
+
+    Jobs run the code as it is now and the config as it is now, whatever you change later. Look with
+    [bold]distdnas status RUN[/bold]; what went wrong is mended by [bold]distdnas resubmit RUN[/bold].
+    """
+    config = _with_options(load_config(config_file, profile), "slurm", None, folder)
+    if dry_run:
+        planned = scripts(config)
+        for stage, tasks, script in planned:
+            many = f"{len(tasks)} tasks, {tasks[0]} to {tasks[-1]}" if len(tasks) > 1 else f"1 task, {tasks[0]}"
+            typer.echo(f"### {stage}: {many}\n{script}")
+        count = sum(len(tasks) for _, tasks, _ in planned)
+        err.print(f"{count} tasks in {len(planned)} jobs; nothing was submitted.", highlight=False)
+        return
+    _launch(config, pipeline.stages, True, f"distdnas launch {config_file}")
+
+
+@app.command("resubmit")
+def resubmit_(
+    folder: RunArgument,
+    days: Annotated[
+        list[int] | None, typer.Option("--day", min=1, help="Only this day again; may be given several times.")
+    ] = None,
+    mem_gb: Annotated[
+        float | None, typer.Option("--mem-gb", min=0.001, help="Memory of the tasks that went wrong, in GB.")
+    ] = None,
+    minutes: Annotated[
+        int | None, typer.Option("--time", min=1, help="Time limit of the tasks that went wrong, in minutes.")
+    ] = None,
+    min_days: Annotated[
+        int | None, typer.Option("--min-days", min=1, help="Finish with so many searched days, without the rest.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Submit again the failed and lost tasks of a run on Slurm, from their checkpoints, and what waits for them.
+
+    Tasks that are done, running or queued are left alone, so that doing it twice changes nothing. What ran out of
+    memory or time asks for twice as much, up to cluster.slurm.max_mem_gb and max_time_minutes. A day that is done later
+    than the results is taken into them, which are made again; the old ones are kept in RUN/superseded.
+    """
+    run = RunFolder(folder)
+    did = mend(run, days or (), min_days, mem_gb, minutes)
+    if as_json:
+        named = {task: asdict(request) for task, request in did.again.items()}
+        told = {
+            "again": [{"task": "/".join(task), **asked} for task, asked in named.items()],
+            "replaced": did.replaced,
+            **{
+                key: ["/".join(task) for task in getattr(did, key)]
+                for key in ("others", "renewed", "at_work", "left_out")
+            },
+        }
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for line in did.sentences():
+        out.print(line, highlight=False, soft_wrap=True)
+    out.print(f"Look with: distdnas status {run.path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def cancel(folder: RunArgument) -> None:
+    """Cancel a run's jobs on Slurm, and no others. What is done is kept; checkpoints are written."""
+    run = RunFolder(folder)
+    count = slurm.cancel(run)
+    goes_on = f" {KEPT} Go on with: distdnas resubmit {run.path}" if count else ""
+    out.print(f"Cancelled {count} jobs of {run.path}.{goes_on}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def study(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    folder: Run = None,
+    detach: Detach = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each row, in a list.")] = False,
+) -> None:
+    """Compare strategies of search, as the config's 'study' says, or go on doing so: the paper's Table II.
+
+    Data is prepared and cost importance taken once, then every strategy runs with each γ, seed, θ and M. For example
+    [bold]distdnas study configs/study_quickstart.yaml[/bold]. What 'converged' means: docs/study.md.
+    """
+    config = _with_options(load_config(config_file), cluster, workers, folder)
+    command = f"distdnas study {config_file}"
+    with _ends_told(command, f"distdnas status {config.run}" if config.cluster.executor == "slurm" else None):
+        finished = run_study(config, err, detach=detach)
+    rows = study_rows(config)
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
+    else:
+        out.print(study_table(rows))
+    if not finished:
+        err.print(f"Go on, or look again, with: {command}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def aggregate(
+    folder: RunArgument,
+    theta: Annotated[float, typer.Option("--theta", min=0.0, max=1.0, help="θ: keep what has at least this share.")],
+    copies: Annotated[int, typer.Option("--copies", min=1, help="M, whose MACs are told.")] = 1,
+    days: Annotated[str | None, typer.Option("--days", help="E.g. 1-4,6; default: all that are searched.")] = None,
+    weights: Annotated[Literal["equal", "rows"], typer.Option("--weights", help="Of days in the mean.")] = "equal",
+    name: Annotated[str | None, typer.Option("--name", help="Of the folder in RUN/aggregate.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Average a run's searched days anew and keep what reaches another θ: without a GPU, without searching again.
+
+    The new aggregate lies beside the run's own in RUN/aggregate; nothing is overwritten.
+    """
+    from distdnas_hpc.reaggregate import reaggregate
+
+    chosen = _read_days(days) if days else None
+    told = reaggregate(RunFolder(folder), theta, copies, chosen, by_rows=weights == "rows", name=name)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for block, (dense, sparse) in enumerate(zip(told["dense"], told["sparse"], strict=True), start=1):
+        out.print(f"block {block}: {', '.join(dense)}; {', '.join(sparse)}", highlight=False, soft_wrap=True)
+    size = f"{told['macs'] / 1e6:.3f} M MACs, {told['interaction_parameters']:,} interaction parameters"
+    out.print(f"θ = {theta:g}, M = {copies}: {size}", highlight=False, soft_wrap=True)
+    out.print(f"Written to {told['folder']}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -270,7 +412,16 @@ def status(
     stages = pipeline.stages(run.config)
     if watch:
         with _left_with_ctrl_c():
-            statuses = watch_run(run, stages, err if as_json else out, lambda: queue(run), WATCH_INTERVAL, every=every)
+            search = run.config.search
+            statuses = watch_run(
+                run,
+                stages,
+                err if as_json else out,
+                lambda: queue(run),
+                WATCH_INTERVAL,
+                every=every,
+                below=lambda: forming(run.path, search.days, search.theta[0]),
+            )
     else:
         statuses = run_status(run, stages, queue(run))
     if as_json:
@@ -282,6 +433,36 @@ def status(
         report = f"; report: {run.path / 'report.html'}" if (run.path / "report.html").is_file() else ""
         out.print(f"{done} of {len(statuses)} tasks done{report}", highlight=False, soft_wrap=True)
     if any(told.state in WENT_WRONG for told in statuses):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    folder: Run = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also run a job on Slurm that tells what a node sees.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each check, in a list.")] = False,
+) -> None:
+    """Look an experiment over before it costs anything: data, disk, memory, time, torch, and what Slurm says.
+
+    Each check is a line: ok, warning or problem, with its remedy. Nothing is changed. Exit status 1 when there is a
+    problem.
+    """
+    config = _with_options(load_config(config_file), cluster, None, folder)
+    checks = []
+    with ForegroundProgress(err, "verify") as progress:
+        for check in examine(config, progress, probing=probe):
+            checks.append(check)
+            if not as_json:
+                style = {"ok": "green", "warning": "yellow", "problem": "red"}[check.verdict]
+                line = f"[{style}]{check.verdict:8}[/{style}] {check.name}: {escape(check.told)}"
+                out.print(line, highlight=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
+    if any(check.verdict == "problem" for check in checks):
         raise typer.Exit(1)
 
 
@@ -363,12 +544,36 @@ def predict(
 
 
 @app.command(hidden=True)
-def task(folder: Path, stage: str, name: str, attempt: Annotated[int, typer.Option(min=1)]) -> None:
-    """Run one task in this process; what the local executor starts."""
+def task(folder: Path, stage: str, name: str, attempt: Annotated[int | None, typer.Option(min=1)] = None) -> None:
+    """Run one task in this process; what the local executor and slurm/search_array.sbatch start."""
     try:
-        pipeline.run_task(str(folder), stage, name, attempt)
+        number = attempt or RunFolder(folder).new_attempt(stage, name)
+        pipeline.run_task(str(folder), stage, name, number)
     except (TaskError, KeyboardInterrupt):  # how it ended stands in the attempt's folder
         raise typer.Exit(1) from None
+
+
+@app.command(hidden=True)
+def stages(folder: Path, names: list[str], workers: Annotated[int, typer.Option(min=1)] = 1) -> None:
+    """Run what is missing of some stages in this job; what slurm/prepare.sbatch and finish.sbatch start."""
+    if not run_stages_in_job(RunFolder(folder), names, workers):
+        raise typer.Exit(1)
+
+
+@app.command(hidden=True)
+def init(config_file: ConfigFile) -> None:
+    """Make a run folder, or look at one, for slurm/launch.sh: print what is to be submitted, a word a line."""
+    for line in lines_for_launch_script(load_config(config_file)):
+        typer.echo(line)
+
+
+def _read_days(text: str) -> tuple[int, ...]:
+    """Read days from an option, as a config writes them; a UserError says what is wrong."""
+    try:
+        return TypeAdapter(Days).validate_python(text)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"--days: {said}.") from None
 
 
 def _show_comparison(run: RunFolder, as_json: bool) -> None:
@@ -378,7 +583,8 @@ def _show_comparison(run: RunFolder, as_json: bool) -> None:
         return
     out.print(comparison_table(results))
     out.print(caveat(results), soft_wrap=True, highlight=False)
-    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
+    if (run.path / "report.html").is_file():
+        out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 def _with_options(config: Config, cluster: str | None, workers: int | None, folder: Path | None) -> Config:

@@ -1,13 +1,15 @@
 """Start an experiment's stages where the config says, show how they go, and say how it ended."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from rich.console import Console, Group, RenderableType
 
 from distdnas_hpc import pipeline
-from distdnas_hpc.cluster import local, slurm
+from distdnas_hpc.cluster import local, slurm, submission
 from distdnas_hpc.cluster.display import draw, progress_shown
+from distdnas_hpc.cluster.queue import queue
+from distdnas_hpc.cluster.resubmit import Resubmission, Wishes, resubmit
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
@@ -55,21 +57,28 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
     stages = choose(config)
     if any(stage.name == "parse" for stage in stages):
         check_raw(config.data)
+    if config.prepared:
+        check_prepared(config)
     if (config.run / "config.yaml").is_file():
         there = RunFolder(config.run)
         _refuse_if_busy(there, pipeline.stages(there.config))
     run = RunFolder.prepare(config)
-    if pipeline.outdated(run):
-        (run.task_folder("report", pipeline.WHOLE) / "result.yaml").unlink()
+    whole = any(stage.name == "aggregate" for stage in stages)
+    if whole and (outdated := pipeline.outdated(run)):
+        aside = run.set_aside(outdated)
+        console.print(
+            f"Some results lack a day or a model that is there: they are made again, the old ones are in {aside}."
+        )
     if on_slurm:
         try:
-            jobs = slurm.submit(run, stages, pipeline.run_task)
+            jobs = submission.submit(run, stages, pipeline.run_task)
         except KeyboardInterrupt:
             raise UnfinishedError([]) from None  # it has cancelled what it had submitted
-        console.print(f"Submitted {jobs} tasks to Slurm. Look with: distdnas status {run.path}", highlight=False)
+        told = f"Submitted {jobs} tasks to Slurm" if jobs else "Nothing was submitted, every task is done"
+        console.print(f"{told}. Look with: distdnas status {run.path}", highlight=False, soft_wrap=True)
         if detach:
             return run
-        with progress_shown(run, stages, console, lambda: slurm.alive_jobs(run), SLURM_INTERVAL):
+        with progress_shown(run, stages, console, lambda: queue(run), SLURM_INTERVAL):
             slurm.wait(run)
     else:
         with progress_shown(run, stages, console, lambda: None, interval=0.5):
@@ -78,9 +87,59 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
             else:
                 local.run_inline(run, stages)
     if not all(stage.finished(run) for stage in stages):
-        statuses = run_status(run, stages, slurm.alive_jobs(run))
+        statuses = run_status(run, stages, queue(run))
         raise UnfinishedError([told for told in statuses if told.state in WENT_WRONG])
+    if whole and pipeline.outdated(run):
+        return launch(config, choose, console, detach=detach)
     return run
+
+
+def scripts(config: Config) -> list[tuple[str, Sequence[str], str]]:
+    """Return what a launch on Slurm would submit now: of each job array the stage, the tasks and the sbatch script."""
+    stages = pipeline.stages(config)
+    if (config.run / "config.yaml").is_file():
+        run = RunFolder.open(config)
+        tasks = {stage.name: stage.missing(run) for stage in stages}
+    else:
+        check_raw(config.data)
+        tasks = {stage.name: list(stage.tasks) for stage in stages}
+    arrays = submission.plan(config, stages, tasks)
+    written = submission.scripts(config, config.run, stages, arrays)
+    return [(array.stage.name, array.tasks, script) for array, script in zip(arrays, written, strict=True)]
+
+
+def mend(
+    run: RunFolder,
+    days: Collection[int] = (),
+    min_days: int | None = None,
+    mem_gb: float | None = None,
+    minutes: int | None = None,
+) -> Resubmission:
+    """Submit again what went wrong of a run on Slurm; see `cluster.resubmit`.
+
+    Parameters
+    ----------
+    days : to submit again no other days than these.
+    min_days : the search may end with so many days from now on; missing ones beyond them are not submitted.
+
+    Raises
+    ------
+    UserError : as `cluster.resubmit`; or such days are not searched.
+    """
+    config = run.config
+    unknown = sorted(set(days) - set(config.search.days))
+    if unknown:
+        days_there = ", ".join(map(str, config.search.days))
+        raise UserError(f"The run {run.path} has no day {unknown[0]}: it searches the days {days_there}.")
+    loosened = []
+    if min_days is not None and min_days != config.search.min_days:
+        if min_days > len(config.search.days):
+            raise UserError(f"--min-days {min_days} is more than the {len(config.search.days)} days that are searched.")
+        search = config.search.model_copy(update={"min_days": min_days})
+        run = RunFolder.prepare(config.model_copy(update={"search": search}))
+        loosened = ["search"]
+    wishes = Wishes([pipeline.day_name(day) for day in days], loosened, min_days is not None, mem_gb, minutes)
+    return resubmit(run, pipeline.stages(run.config), pipeline.run_task, wishes, pipeline.outdated(run))
 
 
 def launch_day(config: Config, day: int, console: Console) -> RunFolder:
@@ -101,11 +160,11 @@ def launch_day(config: Config, day: int, console: Console) -> RunFolder:
     run = RunFolder.open(config)
     stages = {stage.name: stage for stage in pipeline.stages(run.config)}
     task = pipeline.day_name(day)
-    if task not in stages["search"].tasks:
+    if "search" not in stages or task not in stages["search"].tasks:
         days = ", ".join(map(str, config.search.days))
         raise UserError(f"Day {day} is not to be searched (search.days: {days}); give one of these days.")
     for name, command in (("manifest", "prepare"), ("cost", "cost")):
-        if not stages[name].finished(run):
+        if name in stages and not stages[name].finished(run):
             raise UserError(f"The stage '{name}' of {run.path} is not done; do it first: distdnas {command} CONFIG.")
     search = dataclasses.replace(stages["search"], tasks=(task,), after=(), required=None)
     _refuse_if_busy(run, [search])
@@ -116,6 +175,36 @@ def launch_day(config: Config, day: int, console: Console) -> RunFolder:
     return run
 
 
+def check_prepared(config: Config) -> None:
+    """Look whether the run that a config takes its shards and cost importance from has them, and for the same ends.
+
+    Raises
+    ------
+    UserError : it isn't there or not so far, or differs in what shards or cost importance depend on.
+    """
+    other = RunFolder(config.prepared or config.run)
+    theirs = other.config
+    parts = {
+        "data": (theirs.data, config.data),
+        "train.days": (theirs.train.days, config.train.days),
+        "model": (theirs.model, config.model),
+        "cost": (theirs.cost, config.cost),
+    }
+    differing = [name for name, (their, our) in parts.items() if their != our]
+    if differing:
+        raise UserError(
+            f"'prepared' names {other.path}, whose config differs in {', '.join(differing)}; name a run that agrees, "
+            "or leave it out."
+        )
+    made = [stage for stage in pipeline.stages(theirs) if stage.name in ("manifest", "cost")]
+    missing = [stage.name for stage in made if not stage.finished(other)]
+    if missing or not made:
+        raise UserError(
+            f"'prepared' names {other.path}, which has no finished stage {' and '.join(missing) or 'manifest'}; "
+            "finish it first: distdnas prepare and distdnas cost."
+        )
+
+
 def _picture_of_a_search(statuses: Sequence[TaskStatus]) -> RenderableType:
     weights = [told.architecture for told in statuses if told.architecture]
     return Group(draw(statuses), *(weights_table(sides["alpha"], sides["beta"]) for sides in weights))
@@ -123,8 +212,8 @@ def _picture_of_a_search(statuses: Sequence[TaskStatus]) -> RenderableType:
 
 def _refuse_if_busy(run: RunFolder, stages: Sequence[Stage]) -> None:
     """Refuse to work on stages that are at work, before anything of the run is changed."""
-    statuses = run_status(run, stages, slurm.alive_jobs(run))
-    busy = [told for told in statuses if told.state == "running" or (told.state == "pending" and told.attempt)]
+    statuses = run_status(run, stages, queue(run))
+    busy = [told for told in statuses if told.in_hand]
     if busy:
         names = ", ".join(f"{told.stage}/{told.task}" for told in busy[:3]) + (", …" if len(busy) > 3 else "")
         raise UserError(

@@ -4,8 +4,12 @@ Everything a run leaves behind is written to a temporary name in the same folder
 node sees the old file or the new one, never a part. There are no lock files: NFS and Lustre keep them badly.
 """
 
+import contextlib
 import errno
 import os
+import re
+import socket
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +27,10 @@ CHECKPOINTS = "checkpoints"
 """Folder in a task's folder of what its next attempt goes on from; gone when the task has a result."""
 
 
+ABANDONED = 3600.0
+"""Seconds after which a temporary file that nobody wrote to belongs to nobody."""
+
+
 @contextmanager
 def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, else remove it.
@@ -33,14 +41,24 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     ------
     UserError : the disk is full, or a quota reached.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
     try:
-        yield temporary
-        if durable:
-            _fsync(temporary)
-        temporary.replace(path)
-        if durable:
-            _fsync(path.parent)
+        with naming_full_disk(path):
+            yield temporary
+            if durable:
+                _fsync(temporary)
+            temporary.replace(path)
+            if durable:
+                _fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Raise a UserError where `path` can't be written because the disk is full, or a quota reached."""
+    try:
+        yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -48,14 +66,32 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
             f"{path} can't be written: {os.strerror(error.errno).lower()}; make room there, then run the same command "
             "again: what is finished is kept."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that a killed writer left in a folder which nobody else writes to now."""
+    """Remove the temporary files that killed writers left in a folder.
+
+    A twin may be at work there: a task that Slurm began again elsewhere because its node no longer answered. So a file
+    goes only when its writer, named in it, is dead on this host, or when nobody has written to it for ABANDONED.
+    """
     for leftover in folder.glob(".*.tmp"):
-        leftover.unlink()
+        with contextlib.suppress(FileNotFoundError):  # its writer has finished, or someone else cleans up as well
+            if _writer_is_dead(leftover.name) or time.time() - leftover.stat().st_mtime > ABANDONED:
+                leftover.unlink()
+
+
+def _writer_is_dead(name: str) -> bool:
+    """Whether a temporary file's writer was a process of this host that is no more."""
+    told = re.search(rf"\.{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{12}}\.tmp$", name)
+    if told is None:
+        return False
+    try:
+        os.kill(int(told[1]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # someone else's process
+        return False
+    return False
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:

@@ -1,6 +1,11 @@
 """Checkpoint files: whole, few, found again, and passed over when damaged."""
 
+import collections
 import logging
+import shutil
+import socket
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -89,10 +94,43 @@ def test_a_torn_write_leaves_the_ones_before(tmp_path):
 
 def test_what_a_killed_writer_left_is_removed(tmp_path):
     write(tmp_path, 10)
-    leftover = tmp_path / "checkpoints/.step_00000020.pt.0123.tmp"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    leftover = tmp_path / f"checkpoints/.step_00000020.pt.{socket.gethostname()}-{dead.pid}-0123456789ab.tmp"
     leftover.write_text("half")
     write(tmp_path, 30)
     assert not leftover.exists()
+
+
+class Slow:
+    """A value that says when it is being written, and waits until it may be."""
+
+    def __init__(self, meanwhile):
+        self.meanwhile = meanwhile
+
+    def __reduce__(self):
+        self.meanwhile()
+        return collections.OrderedDict, ()
+
+
+def test_a_twin_that_writes_as_well_does_no_harm(tmp_path):
+    """Seen: the second took the file that the first was writing for a leftover of a killed one."""
+    meanwhile = Slow(lambda: write(tmp_path, 20, 40))
+    checkpoints(tmp_path).write(30, {"weight": torch.full((1000,), 30.0), "slow": meanwhile})
+    assert found(tmp_path) == 40
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+
+
+def test_a_twin_that_has_its_result_and_removes_the_folder_does_no_harm(tmp_path):
+    calls = []
+
+    def remove_once():
+        if not calls:
+            shutil.rmtree(tmp_path / "checkpoints")
+        calls.append(1)
+
+    checkpoints(tmp_path).write(30, {"weight": torch.full((1000,), 30.0), "slow": Slow(remove_once)})
+    assert found(tmp_path) == 30
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,60 @@ def test_the_terabyte_config_is_the_papers_setting():
     assert config.train.days == tuple(range(1, 24))
     assert config.train.test_day == 24
     assert config.model == type(config.model)()
+
+
+PROFILE = "threads: 8\nslurm: {partition: long, gres: 'gpu:a5000:1', setup: [module load cuda]}\n"
+
+
+def write_profile(folder: Path, name: str, text: str) -> None:
+    (folder / "clusters").mkdir(exist_ok=True)
+    (folder / f"clusters/{name}.yaml").write_text(text)
+
+
+def test_a_profile_says_what_the_config_leaves_open_about_the_cluster(tmp_path):
+    write_profile(tmp_path, "theirs", PROFILE)
+    text = SMALLEST + "cluster:\n  profile: theirs\n  slurm: {partition: short}\n"
+    cluster = load(tmp_path, text).cluster
+    assert (cluster.threads, cluster.slurm.partition, cluster.slurm.gres) == (8, "short", "gpu:a5000:1")
+    assert cluster.slurm.setup == ("module load cuda",)
+    assert cluster.profile is None, "what is frozen needs no other file"
+
+
+def test_another_profile_can_be_asked_for(tmp_path):
+    write_profile(tmp_path, "theirs", PROFILE)
+    write_profile(tmp_path, "ours", "threads: 2\n")
+    (tmp_path / "config.yaml").write_text(SMALLEST + "cluster: {profile: theirs}\n")
+    assert load_config(tmp_path / "config.yaml", profile="ours").cluster.threads == 2
+
+
+def test_a_profile_that_is_missing_or_faulty_is_named(tmp_path):
+    write_profile(tmp_path, "theirs", "threads: 8\nslurm:\n  partitoin: long\n")
+    text = SMALLEST + "cluster: {profile: NAME}\n"
+    told = refusal(tmp_path, text.replace("NAME", "nobodys"))
+    assert told == "There is no profile clusters/nobodys.yaml; profiles there: theirs."
+    told = refusal(tmp_path, text.replace("NAME", "theirs"))
+    assert told == "clusters/theirs.yaml, line 3: unknown key 'slurm.partitoin'; did you mean 'partition'?"
+
+
+@pytest.mark.parametrize(
+    ("slurm", "fault"),
+    [
+        ("sbatch: {mem: 4G}", "the option mem has a key of its own: set mem_gb instead"),
+        ("sbatch: {chdir: /tmp}", "the option chdir is set by distdnas itself; remove it"),
+        ("time_minutes: 9, max_time_minutes: 8", "max_time_minutes (8) is less than time_minutes"),
+        ("mem_gb: 9, max_mem_gb: 8", "max_mem_gb (8) is less than mem_gb (9)"),
+    ],
+)
+def test_what_may_not_be_asked_of_slurm(tmp_path, slurm, fault):
+    assert fault in refusal(tmp_path, SMALLEST + f"cluster:\n  slurm: {{{slurm}}}\n")
+
+
+def test_limits_are_four_times_what_is_asked_for(tmp_path):
+    slurm = load(tmp_path, SMALLEST + "cluster:\n  slurm: {time_minutes: 30, mem_gb: 2}\n").cluster.slurm
+    assert (slurm.time_limit, slurm.mem_limit) == (120, 8)
+    assert load(tmp_path, SMALLEST).cluster.slurm.mem_limit is None
+
+
+def test_how_many_days_are_enough_is_no_part_of_the_experiment(tmp_path):
+    enough = SMALLEST.replace("search:\n", "search:\n  min_days: 1\n")
+    assert load(tmp_path, enough).fingerprint() == load(tmp_path, SMALLEST).fingerprint()

@@ -1,6 +1,7 @@
 """Files are written whole or not at all."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from distdnas_hpc.errors import UserError
-from distdnas_hpc.storage import atomic_write, read_yaml, write_text, write_yaml
+from distdnas_hpc.storage import ABANDONED, atomic_write, read_yaml, remove_leftovers, write_text, write_yaml
 
 
 def names(folder):
@@ -87,3 +88,32 @@ def test_what_can_not_be_read_is_named(tmp_path, text, fault):
         path.write_text(text)
     with pytest.raises(UserError, match=f"{path} {fault}"):
         read_yaml(path)
+
+
+def test_leftovers_go_when_their_writer_is_dead_or_nobody_wrote_for_an_hour(tmp_path):
+    """A twin at work, on this host or another, keeps its file."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    here, digits = socket.gethostname(), "0123456789ab"
+    kept = [f".a.{here}-{os.getpid()}-{digits}.tmp", f".b.elsewhere-{dead.pid}-{digits}.tmp", ".c.tmp", "d.pt"]
+    gone = [f".a.{here}-{dead.pid}-{digits}.tmp", f".old.elsewhere-1-{digits}.tmp"]
+    for name in kept + gone:
+        (tmp_path / name).touch()
+    os.utime(tmp_path / gone[1], (0, time.time() - ABANDONED - 1))
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == sorted(kept)
+
+
+def test_what_a_killed_writer_leaves_is_known_as_its_own(tmp_path):
+    code = (
+        "import os, signal; from pathlib import Path; from distdnas_hpc.storage import atomic_write\n"
+        "with atomic_write(Path('x')) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert len(names(tmp_path)) == 1
+    with atomic_write(tmp_path / "x") as mine:
+        mine.write_text("whole")
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == [mine.name]
+    assert names(tmp_path) == ["x"]

@@ -3,9 +3,11 @@
 Each `PEER.py` beside this file is run with the peer's interpreter and prints the seconds that the work took.
 """
 
+import contextlib
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +48,42 @@ def seconds(python: Path, peer: str, *arguments: str | Path) -> float:
         return float(_run(python, Path(__file__).parent / f"{peer}.py", *arguments).split()[-1])
     except subprocess.CalledProcessError as error:
         raise PeerUnavailableError(_last_line(error)) from None
+
+
+class Worker:
+    """A peer's program that goes on: it reads a line of numbers and answers 'seconds …' (see `peers/serving.py`)."""
+
+    def __init__(self, python: Path, peer: str, *arguments: object) -> None:
+        command = [str(python), str(Path(__file__).parent / f"{peer}.py"), *map(str, arguments)]
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the worker)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._log, text=True)
+
+    def ask(self, *numbers: int) -> float:
+        """Return the seconds of one piece of work.
+
+        Raises
+        ------
+        PeerUnavailableError : it has ended.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            print(*numbers, file=self._process.stdin, flush=True)
+        for line in self._process.stdout:
+            if line.startswith("seconds "):
+                return float(line.split()[1])
+        self._log.seek(0)
+        lines = self._log.read().strip().splitlines() or ["it ended without a word"]
+        raise PeerUnavailableError(lines[-1])
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+        self._log.close()
 
 
 def _run(*command: str | Path) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import rich.progress
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -118,9 +118,16 @@ class Watch:
 
 
 def watch_run(
-    run: RunFolder, stages: Sequence[Stage], console: Console, alive: Alive, interval: float, *, every: bool = False
+    run: RunFolder,
+    stages: Sequence[Stage],
+    console: Console,
+    alive: Alive,
+    interval: float,
+    *,
+    every: bool = False,
+    below: Callable[[], RenderableType | None] = lambda: None,
 ) -> list[TaskStatus]:
-    """Show the run until no task is running or queued; return how it is then.
+    """Show the run, on a terminal with what goes `below`, until no task is running or queued; return how it is then.
 
     Looks every `interval` seconds, and more seldom where a look itself takes long: at thousands of tasks on a slow
     file system. A command that runs tasks one after the other has none in hand for a moment: so look twice.
@@ -130,7 +137,8 @@ def watch_run(
         while True:
             start = time.monotonic()
             if live:
-                live.update(draw(statuses := watch.look(), every=every), refresh=True)
+                picture = draw(statuses := watch.look(), every=every)
+                live.update(Group(picture, *([more] if (more := below()) else [])), refresh=True)
             else:
                 statuses = _tell_changes(watch, console)
             idle = 0 if any(told.in_hand for told in statuses) else idle + 1

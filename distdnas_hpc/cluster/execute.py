@@ -1,10 +1,12 @@
 """Run one task in this process and leave the truth about it on disk."""
 
+import contextlib
 import logging
 import os
 import shutil
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from distdnas_hpc.cluster.requeue import NEAR_TIME_LIMIT, begun, begun_too_often, requeue
 from distdnas_hpc.cluster.run_folder import RunFolder, now
 from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.errors import DivergedError, UserError
@@ -23,9 +26,13 @@ log = logging.getLogger(__name__)
 
 STOP_SIGNALS = {
     signal.SIGTERM: "told to stop (SIGTERM: scancel, preemption or kill)",
-    signal.SIGUSR2: "told that its time limit is near; raise cluster.slurm.time_minutes",
+    signal.SIGUSR2: NEAR_TIME_LIMIT,
 }
 """What a stopped task says about each signal. A job gets SIGUSR2 when its time is nearly up (cluster/slurm.py)."""
+
+
+HEARTBEAT = 60.0
+"""Seconds between two signs of life of a task that is silent; status believes in it for three times as long."""
 
 
 class TaskError(Exception):
@@ -35,13 +42,21 @@ class TaskError(Exception):
 class Stopped(KeyboardInterrupt):
     """A signal that asks to stop, raised like Ctrl-C; its text says which."""
 
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(STOP_SIGNALS[number])
+        self.near_time_limit = number == signal.SIGUSR2
+
 
 def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
     """Run one task; write its result, or how it ended without one. With the result there, its checkpoints are removed.
 
+    A job whose time limit is near is queued again. A result that is there already stays: a twin was quicker, which
+    Slurm began because a node did not answer.
+
     Raises
     ------
-    TaskError : when the work raised, the traceback is in the attempt's log.txt; or when a loss diverged.
+    TaskError : when the work raised, the traceback is in the attempt's log.txt; when a loss diverged; or when the job
+        began too often.
     KeyboardInterrupt : when the task was told to stop (Ctrl-C, SIGTERM, SIGUSR2).
     """
     checkpoints = run.task_folder(stage.name, task) / CHECKPOINTS
@@ -53,8 +68,11 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
         attempt = run.new_attempt(stage.name, task)
         folder = run.attempt_folder(stage.name, task, attempt)
     folder.mkdir(parents=True, exist_ok=True)
+    if too_often := begun_too_often(run.config):
+        end_attempt(folder, "failed", too_often)
+        raise TaskError(too_often)
     started, clock = now(), time.monotonic()
-    with _logging_to(folder / "log.txt"), stop_on_signals():
+    with _logging_to(folder / "log.txt"), stop_on_signals(), _heartbeat(folder / "started.yaml"):
         try:
             write_yaml(folder / "started.yaml", {**process_record(os.getpid()), "time": started, **_slurm()})
             log.info("%s/%s, attempt %d, starts", stage.name, task, attempt)
@@ -70,7 +88,8 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
                 "finished": now(),
                 "seconds": seconds,
             }
-            write_yaml(run.task_folder(stage.name, task) / "result.yaml", {**result, "task": told})
+            if not run.is_done(stage.name, task):
+                write_yaml(run.task_folder(stage.name, task) / "result.yaml", {**result, "task": told})
             shutil.rmtree(checkpoints, ignore_errors=True)
         except UserError as error:
             log.error("%s", error)
@@ -83,7 +102,9 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
         except KeyboardInterrupt as error:
             reason = str(error) or "told to stop (Ctrl-C)"
             log.warning("%s", reason)
-            end_attempt(folder, "interrupted", reason)
+            end_attempt(folder, "interrupted", reason)  # first: queueing a job again kills it
+            if isinstance(error, Stopped) and error.near_time_limit and begun():
+                end_attempt(folder, "interrupted", f"{reason}; {requeue(run.config)}")
             raise
         except Exception as error:
             log.exception("%s/%s failed", stage.name, task)
@@ -126,7 +147,7 @@ def stop_on_signals() -> Iterator[None]:
         nonlocal stopping
         if not stopping:
             stopping = True
-            raise Stopped(STOP_SIGNALS[signal.Signals(number)])
+            raise Stopped(signal.Signals(number))
 
     before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
@@ -140,6 +161,24 @@ def _slurm() -> dict[str, str]:
     """Return what Slurm calls this task and which devices it gave it, for the record."""
     names = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES")
     return {name.lower(): os.environ[name] for name in names if name in os.environ}
+
+
+@contextmanager
+def _heartbeat(path: Path) -> Iterator[None]:
+    """Touch a file now and then, so that a task that waits long for its file system is not taken for dead."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(HEARTBEAT):
+            with contextlib.suppress(OSError):
+                os.utime(path)
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()  # not waited for: it may hang in the file system
 
 
 @contextmanager

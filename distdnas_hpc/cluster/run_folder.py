@@ -6,6 +6,8 @@
     RUN/STAGE/TASK/attempt_01/             started.yaml, progress.json, log.txt, ended.yaml; of a process on this
                                            machine also process.yaml and output.txt
     RUN/slurm/                             sbatch scripts and what jobs printed
+    RUN/code/CONTENT/                      the code that jobs run, as it was when they were submitted
+    RUN/superseded/01/STAGE/TASK/          results that were made again, since a day came later
 
 Files are written whole by atomic rename and need no locks; an attempt's number is claimed by mkdir, which is atomic on
 every shared file system.
@@ -17,6 +19,7 @@ import json
 import os
 import platform
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +108,27 @@ class RunFolder:
     def attempt_folder(self, stage: str, task: str, attempt: int) -> Path:
         """Folder of one attempt's log, progress and end."""
         return self.task_folder(stage, task) / f"attempt_{attempt:02d}"
+
+    def set_aside(self, tasks: Iterable[tuple[str, str]]) -> Path:
+        """Move what tasks (stage, name) left, and the report, to RUN/superseded/NN, and return that: nothing is lost.
+
+        The tasks are then as if they had never been begun.
+        """
+        number = 1
+        while True:
+            folder = self.path / "superseded" / f"{number:02d}"
+            try:
+                folder.mkdir(parents=True)
+                break
+            except FileExistsError:
+                number += 1
+        for stage, task in tasks:
+            if self.task_folder(stage, task).is_dir():
+                (folder / stage).mkdir(exist_ok=True)
+                self.task_folder(stage, task).rename(folder / stage / task)
+        if (self.path / "report.html").is_file():
+            (self.path / "report.html").rename(folder / "report.html")
+        return folder
 
     def record(self, event: dict[str, Any]) -> None:
         """Append an event to the ledger of what was submitted."""

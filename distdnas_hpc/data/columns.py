@@ -34,8 +34,8 @@ def read_dense(column: pa.Array, missing: str) -> tuple[NDArray[np.int32], Mask]
     return np.where(in_range, numbers, MISSING).astype(np.int32)[place], valid[place]
 
 
-def read_sparse(column: pa.Array, missing: str) -> NDArray[np.int64]:
-    """Return tokens (n,), `NO_TOKEN` where there is no value."""
+def read_sparse(column: pa.Array, missing: str) -> tuple[NDArray[np.int64], Mask]:
+    """Return tokens (n,), `NO_TOKEN` where there is no value, and whether each value is free of NUL bytes."""
     distinct, place = _distinct(column, missing)
     tokens = np.empty(len(distinct), np.int64)
     _, ends, text = distinct.buffers()
@@ -45,7 +45,8 @@ def read_sparse(column: pa.Array, missing: str) -> NDArray[np.int64]:
         tokens,
     )
     tokens[np.asarray(distinct.is_null())] = NO_TOKEN
-    return tokens[place]
+    valid = ~np.asarray(pc.match_substring(distinct, "\0").fill_null(False))
+    return tokens[place], valid[place]
 
 
 def texts(column: pa.Array, missing: str = "") -> pa.Array:
@@ -54,13 +55,21 @@ def texts(column: pa.Array, missing: str = "") -> pa.Array:
     Whole floating-point numbers are taken for integers: that is how pandas keeps integers of which some are missing.
     """
     if pa.types.is_floating(column.type):
-        whole = pc.and_(pc.is_finite(column), pc.equal(column, pc.trunc(column)))
-        integers = pc.if_else(whole, column, None).cast(pa.int64(), safe=False).cast(pa.string())
-        column = pc.coalesce(integers, pc.if_else(pc.is_nan(column), None, column).cast(pa.string()))
+        column = _float_texts(column)
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         column = column.cast(pa.string())
     text = column.cast(pa.binary())
     return pc.if_else(pc.is_in(text, pa.array([b"", missing.encode()], pa.binary())), None, text)
+
+
+def _float_texts(column: pa.Array) -> pa.Array:
+    whole = pc.fill_null(pc.and_(pc.is_finite(column), pc.equal(column, pc.trunc(column))), False)
+    short = pc.and_(whole, pc.less(pc.abs(column), 2.0**63))  # others overrun 64 bits
+    integers = pc.if_else(short, column, None).cast(pa.int64(), safe=False).cast(pa.string())
+    text = pc.coalesce(integers, pc.if_else(pc.is_nan(column), None, column).cast(pa.string()))
+    long = pc.and_not(whole, short)
+    digits = pa.array([str(int(value)) for value in column.filter(long).to_pylist()], pa.string())
+    return pc.replace_with_mask(text, long, digits)
 
 
 def show(column: pa.Array, row: int) -> str:

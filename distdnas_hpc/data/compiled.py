@@ -1,9 +1,12 @@
 """How kernels become machine code."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -17,6 +20,23 @@ def compiled(kernel: Kernel) -> Kernel:
     """
     # Python's error model would check every division, which is slow.
     try:
-        return cast(Kernel, numba.njit(nogil=True, error_model="numpy", cache=True)(kernel))
+        dispatcher = numba.njit(nogil=True, error_model="numpy", cache=True)(kernel)
     except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
         return cast(Kernel, numba.njit(nogil=True, error_model="numpy")(kernel))
+    # numba compiles anew when the function's own file changes. Its code holds what that imports, too.
+    index = dispatcher._cache._cache_file
+    index._source_stamp = dispatcher.made_of = (index._source_stamp, _imported(kernel.__globals__))
+    return cast(Kernel, dispatcher)
+
+
+def _imported(names: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the numbers among a module's names, and of its functions when they changed and what they are made of."""
+    found: list[tuple[str, Any]] = []
+    for name, value in sorted(names.items()):
+        if isinstance(value, int | float | np.generic):
+            found.append((name, repr(value)))
+        elif callable(value):
+            path = getattr(sys.modules.get(getattr(value, "__module__", "")), "__file__", None)
+            if path is not None:
+                found.append((name, (Path(path).stat().st_mtime_ns, getattr(value, "made_of", None))))
+    return found

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from distdnas_hpc.data import dictionary
 from distdnas_hpc.data.compiled import compiled
 from distdnas_hpc.data.dictionary import Codes, Tokens
+from distdnas_hpc.data.hdf5 import Draft
 from distdnas_hpc.data.shards import CHUNK_ROWS, Shard
 
 MERGED_TOKENS = 1 << 22
@@ -39,9 +40,9 @@ def token_lists(shards: Sequence[Shard], name: str) -> Iterator[Tokens]:
     yield rest
 
 
-def write_runs(file: h5py.File, shards: Sequence[Shard], names: Sequence[str]) -> None:
+def write_runs(draft: Draft, shards: Sequence[Shard], names: Sequence[str]) -> None:
     """Count a day's codes in a pass over its shards; write the runs of its columns as NAME/0, NAME/1, …."""
-    columns = [_Counter(token_lists(shards, name), file.create_group(name)) for name in names]
+    columns = [_Counter(token_lists(shards, name), draft, name) for name in names]
     for shard in shards:
         for start in range(0, shard.rows, CHUNK_ROWS):
             for column, codes in zip(columns, shard.read(start, start + CHUNK_ROWS).sparse, strict=True):
@@ -53,9 +54,11 @@ def write_runs(file: h5py.File, shards: Sequence[Shard], names: Sequence[str]) -
 class _Counter:
     """Counts the codes of a column, list after list: once a list is begun, no code of the one before comes again."""
 
-    def __init__(self, lists: Iterator[Tokens], runs: h5py.Group) -> None:
+    def __init__(self, lists: Iterator[Tokens], draft: Draft, name: str) -> None:
         self._lists = lists
-        self._runs = runs
+        self._draft = draft
+        self._name = name
+        self._written = 0
         self._before = 0
         self._begin()
 
@@ -69,9 +72,9 @@ class _Counter:
     def finish(self) -> None:
         """Write the list that is counted."""
         order = np.argsort(self._tokens)
-        group = self._runs.create_group(str(len(self._runs)))
-        group.create_dataset("tokens", data=self._tokens[order])
-        group.create_dataset("counts", data=self._counts[order])
+        self._draft.add(f"{self._name}/{self._written}/tokens", self._tokens[order])
+        self._draft.add(f"{self._name}/{self._written}/counts", self._counts[order])
+        self._written += 1
 
     def _begin(self) -> None:
         self._tokens = next(self._lists)

@@ -280,9 +280,12 @@ def _find(token: np.int64, slots: Slots, bits: Whole, listed_tokens: Tokens) -> 
     fingerprint = _fingerprint(token)
     number = _slot(token, bits)
     while slots[number] != _FREE:
-        if slots[number] >> _HALF == fingerprint:
-            place = np.int64(slots[number] & _PLACE)
-            if listed_tokens[place - 1] == token:
+        slot = slots[number]
+        if slot >> _HALF == fingerprint:
+            place = np.int64(slot & _PLACE)
+            # Short tokens are told apart by their fingerprints: no need of the list, which is not in the cache.
+            short = slot & _LONG == _FREE and np.uint64(token) <= _LOWER
+            if short or listed_tokens[place - 1] == token:
                 return place, number
         number = (number + _ONE) & last
     return 0, number

@@ -56,7 +56,7 @@ def _read_lines(path: Path, block_bytes: int) -> Generator[TextBlock, None, None
     buffers = [bytearray(block_bytes + 1) for _ in range(BUFFERS)]
     lines_before = 0
     rest = bytearray()
-    with _open(path) as (stream, file):
+    with open_raw(path) as (stream, file):
         size = path.stat().st_size
         for buffer in cycle(buffers):
             buffer[: len(rest)] = rest
@@ -98,8 +98,8 @@ def _fill(stream: BufferedIOBase | RawIOBase, buffer: memoryview, start: int) ->
 
 
 @contextmanager
-def _open(path: Path) -> Generator[tuple[BufferedIOBase | RawIOBase, FileIO], None, None]:
-    """Open a raw file as (its text, the file itself)."""
+def open_raw(path: Path) -> Generator[tuple[BufferedIOBase | RawIOBase, FileIO], None, None]:
+    """Open a raw file, plain or gzip, as (its text, the file itself); a UserError names one that can't be read."""
     try:
         with path.open("rb", buffering=0) as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -114,5 +114,5 @@ def _open(path: Path) -> Generator[tuple[BufferedIOBase | RawIOBase, FileIO], No
         ) from None
     except OSError as error:
         raise UserError(
-            f"The raw file {path} can't be read ({error.strerror}); mend that or correct data.raw."
+            f"The raw file {path} can't be read ({error.strerror or error}); mend that or correct data.raw."
         ) from None

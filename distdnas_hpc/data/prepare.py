@@ -27,11 +27,12 @@ import numpy as np
 from distdnas_hpc.config import Data
 from distdnas_hpc.data.counting import read_runs, token_lists, write_runs
 from distdnas_hpc.data.dictionary import Tokens
+from distdnas_hpc.data.hdf5 import create_hdf5, open_hdf5
 from distdnas_hpc.data.ids import ExactIds, HashedIds, IdMap, choose_ids, unite_ids
 from distdnas_hpc.data.manifest import MANIFEST, identity
 from distdnas_hpc.data.rejected import RejectedRows
 from distdnas_hpc.data.resume import ShardRecord
-from distdnas_hpc.data.shards import Shard, create_hdf5, file_sha256, open_hdf5, open_shard
+from distdnas_hpc.data.shards import Shard, file_sha256, open_shard
 from distdnas_hpc.data.source import read_all_days, read_day
 from distdnas_hpc.data.statistics import DenseStatistics, merge_all
 from distdnas_hpc.data.translation import write_translation
@@ -96,8 +97,8 @@ def parse_day(
     rejected.write(parsed / "rejected.tsv")
     shards = [asdict(info) for info in record.finished]
     if training and data.counted:
-        with _open_shards(prepared, shards) as opened, create_hdf5(parsed / COUNTS) as file:
-            write_runs(file, opened, data.schema_.sparse_names)
+        with _open_shards(prepared, shards) as opened, create_hdf5(parsed / COUNTS) as draft:
+            write_runs(draft, opened, data.schema_.sparse_names)
     write_yaml(parsed / "day.yaml", {"day": day, **told, "shards": shards, "dense": statistics.to_dict()})
     record.close()
     progress.update(1.0, rows=told["rows"])
@@ -130,10 +131,10 @@ def merge_days(
     else:
         chosen = [(ids, 0) for ids in unite_ids((_read_tokens(prepared, day["shards"], names) for day in days), data)]
     sparse = {}
-    with create_hdf5(prepared / "ids.h5") as ids_file:
+    with create_hdf5(prepared / "ids.h5") as draft:
         for name, (ids, dropped) in zip(names, chosen, strict=True):
             if isinstance(ids, ExactIds):
-                ids_file.create_dataset(name, data=ids.tokens)
+                draft.add(name, ids.tokens)
             sparse[name] = {"rows": ids.rows, "hashed": isinstance(ids, HashedIds), "dropped": dropped}
     statistics = merge_all(DenseStatistics.from_dict(day["dense"]) for day in days)
     dense = statistics.describe(data.schema_.dense_names)

@@ -9,6 +9,9 @@ from distdnas_hpc.storage import write_text
 LISTED = 100
 """Rows that are listed; a file with more faults than this has one cause for them all."""
 
+_ESCAPES = {code: f"\\x{code:02x}" for code in range(32) if chr(code) != "\t"}
+"""So that a row stays one line, and a text."""
+
 
 class RejectedRows:
     """Counts rejected rows and keeps the first ones for `rejected.tsv`."""
@@ -22,7 +25,7 @@ class RejectedRows:
         for row in rejected:
             self.count += 1
             if len(self._listed) < LISTED:
-                self._listed.append((str(raw), str(row.line), row.reason, row.text))
+                self._listed.append((str(raw), str(row.line), row.reason, row.text.translate(_ESCAPES)))
 
     def write(self, path: Path) -> None:
         """Write the list: file, line, reason and the row's text, separated by tabs; no file when all rows were good."""

@@ -20,9 +20,9 @@ import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
+from distdnas_hpc.data.hdf5 import Draft, create_hdf5, damaged, open_hdf5
 from distdnas_hpc.data.rows import Columns
-from distdnas_hpc.errors import UserError
-from distdnas_hpc.storage import atomic_write
+from distdnas_hpc.storage import naming_full_disk
 
 CHUNK_ROWS = 16_384
 """Rows of an HDF5 chunk, the unit of reading and unpacking."""
@@ -45,12 +45,12 @@ class ShardInfo:
 class ShardWriter:
     """Appends rows to a new file; comes from `create_shard`."""
 
-    def __init__(self, file: h5py.File, dense: int, sparse: int) -> None:
+    def __init__(self, draft: Draft, dense: int, sparse: int) -> None:
         self.rows = 0
-        self._file = file
+        self._draft = draft
         self._chunk = _allocate(CHUNK_ROWS, dense, sparse)
         self._datasets = [
-            file.create_dataset(
+            draft.file.create_dataset(
                 name,
                 shape=(*values.shape[:-1], 0),
                 maxshape=(*values.shape[:-1], None),
@@ -76,15 +76,16 @@ class ShardWriter:
                 if self.rows > self._room:
                     self._resize(self._room + _STEP_ROWS)
                 self._write(CHUNK_ROWS)
+                self._move_chunks()
 
     def finish(self, names: Sequence[str], tokens: Sequence[NDArray[np.int64]], hashed: Sequence[bool]) -> None:
         """Write the rows that are left, and of each column its new tokens and whether it is hashed from here on."""
         self._resize(self.rows)
         self._write(self.rows % CHUNK_ROWS)
-        group = self._file.create_group("tokens")
+        self._draft.file.create_group("tokens")
         for name, new, gave_up in zip(names, tokens, hashed, strict=True):
             short = new.astype(np.uint32)  # as Criteo's are
-            dataset = group.create_dataset(name, data=short if (short == new).all() else new)
+            dataset = self._draft.add(f"tokens/{name}", short if (short == new).all() else new)
             dataset.attrs["hashed"] = gave_up
 
     def _write(self, rows: int) -> None:
@@ -92,6 +93,13 @@ class ShardWriter:
         if rows:
             for dataset, values in zip(self._datasets, self._chunk.arrays, strict=True):
                 dataset[..., self.rows - rows : self.rows] = values[..., :rows]
+
+    def _move_chunks(self) -> None:
+        """Let the last chunks, which are full, go to the disk."""
+        for dataset in self._datasets:
+            start = (*[0] * (dataset.ndim - 1), self.rows - CHUNK_ROWS)
+            chunk = dataset.id.get_chunk_info_by_coord(start)
+            self._draft.move(chunk.byte_offset, chunk.size)
 
     def _resize(self, rows: int) -> None:
         for dataset in self._datasets:
@@ -109,13 +117,18 @@ def create_shard(path: Path, dense: int, sparse: int) -> Iterator[ShardWriter]:
     ----------
     dense, sparse : number of columns.
     """
-    with create_hdf5(path, durable=False) as file:
-        yield ShardWriter(file, dense, sparse)
+    with create_hdf5(path, durable=False) as draft:
+        yield ShardWriter(draft, dense, sparse)
 
 
 def seal(path: Path) -> str:
-    """Wait until a file is on the disk, and return its SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
+    """Wait until a file is on the disk, and return its SHA-256 in hexadecimal.
+
+    Raises
+    ------
+    UserError : the disk is full, as some network file systems find out only now.
+    """
+    with naming_full_disk(path), path.open("rb") as file:
         os.fsync(file.fileno())
     return file_sha256(path)
 
@@ -171,7 +184,7 @@ class Shard:
         try:
             yield
         except (OSError, KeyError) as error:
-            raise _damaged(self._path, error) from None
+            raise damaged(self._path, error) from None
 
 
 @contextmanager
@@ -181,33 +194,8 @@ def open_shard(path: Path) -> Iterator[Shard]:
         try:
             shard = Shard(file, path)
         except KeyError as error:
-            raise _damaged(path, error) from None
+            raise damaged(path, error) from None
         yield shard
-
-
-@contextmanager
-def create_hdf5(path: Path, *, durable: bool = True) -> Iterator[h5py.File]:
-    """Write an HDF5 file that appears, complete, when the block ends well, and not otherwise (see `atomic_write`)."""
-    # No file locks: NFS and Lustre keep them badly, and nobody else knows the temporary name. No cache: chunks are
-    # written whole, and a cache would only copy them.
-    with (
-        atomic_write(path, durable=durable) as temporary,
-        h5py.File(temporary, "w", locking=False, rdcc_nbytes=0) as file,
-    ):
-        yield file
-
-
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading without file locks; a UserError names one that is missing or damaged."""
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; prepare the data again.") from None
-    except OSError as error:
-        raise _damaged(path, error) from None
-    with file:
-        yield file
 
 
 def file_sha256(path: Path) -> str:
@@ -221,7 +209,3 @@ def file_sha256(path: Path) -> str:
 
 def _allocate(n: int, dense: int, sparse: int) -> Columns:
     return Columns(np.empty(n, np.uint8), np.empty((dense, n), np.int32), np.empty((sparse, n), np.int32))
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} can't be read ({error}); prepare the data again.")

@@ -7,8 +7,9 @@ same tokens from either format. Rows are numbered from 1; a CSV's header and its
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from io import BufferedIOBase, FileIO, RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +20,19 @@ from numpy.typing import NDArray
 
 from distdnas_hpc.config import Data, DayColumn, Schema
 from distdnas_hpc.data.columns import read_dense, read_label, read_sparse, show, texts
+from distdnas_hpc.data.lines import open_raw
 from distdnas_hpc.data.rows import MISSING, Columns, Rejected
-from distdnas_hpc.data.tsv import Block
+from distdnas_hpc.data.tsv import REJECTED_BYTES, Block
 from distdnas_hpc.errors import UserError
 
 BLOCK_BYTES = 4 << 20
 """CSV text parsed at a time."""
+
+_REASONS = {
+    "straddl": f"a row is longer than {BLOCK_BYTES >> 20} MiB, as after a quote that is not closed",
+    "Empty CSV file": "it is empty",
+}
+"""What pyarrow means."""
 
 BATCH_ROWS = 65_536
 """Rows of Parquet read at a time; pyarrow unpacks a row group at a time, though."""
@@ -193,7 +201,8 @@ def _parse(batch: pa.RecordBatch, numbers: NDArray[np.int64], schema: Schema) ->
         for i in np.flatnonzero(good & ~valid).tolist():
             row = [show(batch.column(key), i) for key in batch.schema.names]
             found = row[batch.schema.names.index(name)]
-            rejected.append(Rejected(int(numbers[i]), f"{name} is {found!r} but must be {wanted}", ",".join(row)))
+            text = ",".join(row)[:REJECTED_BYTES]
+            rejected.append(Rejected(int(numbers[i]), f"{name} is {found!r} but must be {wanted}", text))
         np.logical_and(good, valid, out=good)
 
     label = np.zeros(n, np.uint8)
@@ -204,7 +213,8 @@ def _parse(batch: pa.RecordBatch, numbers: NDArray[np.int64], schema: Schema) ->
         dense[j], valid = read_dense(batch.column(name), schema.missing)
         check(name, valid, f"an integer from {MISSING + 1} to {-MISSING - 1}, or empty")
     for j, name in enumerate(schema.sparse_names):
-        sparse[j] = read_sparse(batch.column(name), schema.missing)
+        sparse[j], valid = read_sparse(batch.column(name), schema.missing)
+        check(name, valid, "a text without NUL bytes")
     columns = Columns(label, dense, sparse)
     return Columns(label[good], dense[:, good], sparse[:, good]) if rejected else columns, rejected
 
@@ -217,38 +227,40 @@ def _no_rows(schema: Schema) -> Columns:
 def _open(path: Path, schema: Schema, names: Sequence[str]) -> Iterator[_Table]:
     """Open a raw file to read some of its columns."""
     try:
-        with path.open("rb") as file:
+        with open_raw(path) as (stream, file):
             if not file.read(1):
                 raise UserError(f"The raw file {path} is empty; put a file with rows there or correct data.raw.")
             file.seek(0)
-            yield _open_csv(path, file, schema, names) if schema.format == "csv" else _open_parquet(path, file, names)
-    except FileNotFoundError:
-        raise UserError(f"The raw file {path} does not exist; put it there or correct data.raw.") from None
+            if schema.format == "csv":
+                size = path.stat().st_size
+                yield _open_csv(stream, schema, names, lambda: min(file.tell() / size, 1.0))
+            else:
+                yield _open_parquet(path, file, names)
     except pa.ArrowKeyError as error:
         raise LackingColumnError(
             f"{path} lacks a column that data.schema or data.day names ({error.args[0]}); correct that."
         ) from None
     except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = next((told for known, told in _REASONS.items() if known in str(error)), error)
         raise UserError(
-            f"The raw file {path} can't be read as {schema.format} ({getattr(error, 'strerror', None) or error}); "
+            f"The raw file {path} can't be read as {schema.format} ({reason}); "
             "mend or copy it again, or correct data.raw or data.schema."
         ) from None
 
 
-def _open_csv(path: Path, file: BinaryIO, schema: Schema, names: Sequence[str]) -> _Table:
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    size = path.stat().st_size
+def _open_csv(
+    stream: BufferedIOBase | RawIOBase, schema: Schema, names: Sequence[str], fraction: Callable[[], float]
+) -> _Table:
     ragged: list[Rejected] = []
 
     def note(row: Any) -> str:
-        reason = f"{row.actual_columns} fields, but the header has {row.expected_columns}"
-        ragged.append(Rejected(row.number - 1, reason, row.text))
+        fields = f"{row.actual_columns} field{'s' * (row.actual_columns != 1)}"
+        text = row.text[:REJECTED_BYTES]
+        ragged.append(Rejected(row.number - 1, f"{fields}, but the header has {row.expected_columns}", text))
         return "skip"
 
-    source = pa.PythonFile(file, mode="r")
     batches = pa_csv.open_csv(
-        pa.CompressedInputStream(source, "gzip") if packed else source,
+        pa.PythonFile(stream, mode="r"),
         # Rows are numbered only where they are read one after another.
         read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
         parse_options=pa_csv.ParseOptions(delimiter=schema.separator or ",", invalid_row_handler=note),
@@ -259,11 +271,11 @@ def _open_csv(path: Path, file: BinaryIO, schema: Schema, names: Sequence[str]) 
             strings_can_be_null=True,
         ),
     )
-    return _Table(iter(batches), ragged, lambda: min(file.tell() / size, 1.0))
+    return _Table(iter(batches), ragged, fraction)
 
 
-def _open_parquet(path: Path, file: BinaryIO, names: Sequence[str]) -> _Table:
-    table = pq.ParquetFile(file)
+def _open_parquet(path: Path, file: FileIO, names: Sequence[str]) -> _Table:
+    table = pq.ParquetFile(file, page_checksum_verification=True)
     for name in names:
         if name not in table.schema_arrow.names:
             raise pa.ArrowKeyError(f"Column '{name}' does not exist in Parquet file")

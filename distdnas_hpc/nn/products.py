@@ -13,7 +13,23 @@ from torch.nn.functional import linear
 LARGE = 4096
 """Elements of a product from which on oneDNN sums better than MKL over a long inner axis."""
 
-_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+def onednn_works() -> bool:
+    """Whether oneDNN is there, behind an operation that torch keeps to itself and may change: it is tried."""
+    try:
+        a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [5.0, 6.0]])
+        sums = (_by_onednn(a, b, None), _by_onednn(a, b.t(), torch.ones(2)))
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+    return [found.tolist() for found in sums] == [[[11, 17]], [[14, 17]]]
+
+
+def _by_onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
+    return found
+
+
+_ONEDNN = torch.backends.mkldnn.is_available() and onednn_works()
 
 
 class Linear(nn.Linear):
@@ -56,5 +72,4 @@ def _multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     # Both read across their rows: a sum over the batch, or a transposed operand. oneDNN is slow where little comes out.
     if a.stride(1) != 1 and len(b) * min(len(a), 64) < LARGE:
         return linear(a, b, bias)
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
-    return found
+    return _by_onednn(a, b, bias)

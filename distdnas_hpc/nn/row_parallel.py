@@ -23,6 +23,11 @@ LEAST_ROWS = 256
 """Of a part: with fewer, calling the operations takes longer than computing them."""
 
 
+def parts_of(rows: int, threads: int) -> int:
+    """Return into how many parts a batch is cut at most."""
+    return -(-rows // min(MOST_ROWS, -(-rows // threads)))
+
+
 def forward(network: nn.Module, dense: Tensor, embedded: Tensor, mixing: Mixing | None = None) -> Tensor:
     """Return `network(dense, embedded)`, with `mixing` where it is given; gradients reach all that asks for them.
 

@@ -14,8 +14,8 @@ def section(name: str, title: str, content: Markup) -> Markup:
 
 
 def figure(drawn: Markup, caption: str) -> Markup:
-    """Return a figure with a caption."""
-    return tag("figure", drawn, tag("figcaption", caption))
+    """Return a figure with a caption, if that is not empty."""
+    return tag("figure", drawn, tag("figcaption", caption) if caption else None)
 
 
 def absent(sentence: str) -> Markup:

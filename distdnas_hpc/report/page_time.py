@@ -3,9 +3,11 @@
 from distdnas_hpc.report.elements import absent, figure, table
 from distdnas_hpc.report.expense import SECONDS_AN_HOUR, Expense, expense
 from distdnas_hpc.report.markup import Markup, join, tag
-from distdnas_hpc.report.paper import SPEEDUP
+from distdnas_hpc.report.paper import SEARCH_HOURS
 from distdnas_hpc.report.results import Results
 from distdnas_hpc.report.timeline import duration, moment, timeline
+
+PAPER = "{} hours instead of {}".format(*SEARCH_HOURS)
 
 
 def time_section(results: Results) -> Markup:
@@ -47,11 +49,15 @@ def in_words(cost: Expense) -> str:
     devices = f"Cost model, search and training took {_hours(cost.device_hours)} in all."
     if cost.days == 1:
         return f"The search of one day took {wall}. {devices}"
+    how = (
+        f"{cost.most_at_once} at most at a time: {cost.speedup:.1f} times as fast"
+        if cost.most_at_once > 1
+        else "one after the other"
+    )
     return (
-        f"One task over all {cost.days} days would have searched for {together}; as a task a day, "
-        f"{cost.most_at_once} at most at a time, the search took {wall}: {cost.speedup:.1f} times as fast. With a "
-        f"device for every day it would take as long as the longest day, {longest}: {cost.possible:.1f} times as fast "
-        f"(the paper: {SPEEDUP} times, with 22 days on one GPU each). {devices}"
+        f"One task over all {cost.days} days would have searched for {together}; as a task a day, the search took "
+        f"{wall}, {how}. With a device for every day it would take as long as the longest day, {longest}: "
+        f"{cost.possible:.1f} times as fast (the paper: {PAPER}). {devices}"
     )
 
 

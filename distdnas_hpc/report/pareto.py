@@ -1,9 +1,9 @@
 """Accuracy against cost: who is better for fewer MACs (paper, Figure 1)."""
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from distdnas_hpc.report.markup import Markup, tag
@@ -77,7 +77,7 @@ def pareto(points: Sequence[Point], metric: Metric, tested: str = "") -> Markup:
     plot = Plot(52, 24, WIDTH - 60, HEIGHT - 66, (0, widest), (low - margin, high + margin))
     best = frontier(points, metric)
     steps = [(best[0].macs, best[0].value)]
-    for before, after in itertools.pairwise(best):
+    for before, after in pairwise(best):
         steps += [(after.macs, before.value), (after.macs, after.value)]
     steps.append((widest, best[-1].value))
     xs, ys = [step[0] for step in steps], [step[1] for step in steps]
@@ -95,7 +95,7 @@ def pareto(points: Sequence[Point], metric: Metric, tested: str = "") -> Markup:
         text(plot.x(widest / 2), HEIGHT - 4, "MACs, M a sample", "tick", "middle"),
         plot.line(xs, ys, "frontier", "Pareto frontier: no model is better for fewer MACs"),
         *marks,
-        *_labels(plot, points),
+        *_labels(plot, points, steps),
     )
 
 
@@ -113,9 +113,11 @@ def _mark(plot: Plot, point: Point, words: str) -> list[Markup]:
     return [*lines, circle]
 
 
-def _labels(plot: Plot, points: Sequence[Point]) -> list[Markup]:
-    """Write every title beside its point, where it meets no other title and no point, if there is such a place."""
-    taken = [_around(plot.x(p.macs), plot.y(p.value)) for p in points]
+def _labels(plot: Plot, points: Sequence[Point], steps: Sequence[tuple[float, float]]) -> list[Markup]:
+    """Write every title beside its point, where it meets no other title and no point, and as few lines as can be."""
+    taken = [_box((plot.x(p.macs), plot.y(p.value)), (plot.x(p.macs), plot.y(p.value)), 6) for p in points]
+    ends = [((p.macs, p.value + p.error), (p.macs, p.value - p.error)) for p in points if p.error]
+    lines = [_box((plot.x(a), plot.y(b)), (plot.x(c), plot.y(d)), 1) for (a, b), (c, d) in [*ends, *pairwise(steps)]]
     labels = []
     for point in sorted(points, key=lambda p: plot.y(p.value)):
         x, y = plot.x(point.macs), plot.y(point.value)
@@ -123,12 +125,15 @@ def _labels(plot: Plot, points: Sequence[Point]) -> list[Markup]:
         places = [
             (left, y + shift)
             for shift in (4, -7, 15, 26, -18, 37, -29, 48)
-            for left in (x + 9, x - 9 - width)
+            for left in (x - 9 - width, x + 9)
             if left >= plot.left and left + width <= WIDTH and y + shift <= plot.top + plot.height - 3
         ]
         boxes = {place: (place[0], place[1] - 9, place[0] + width, place[1] + 3) for place in places}
-        free = [place for place, box in boxes.items() if not any(_meet(box, other) for other in taken)]
-        at = next(iter(free or places), (x + 9, y + 4))
+        met = {
+            place: 9 * sum(_meet(box, other) for other in taken) + sum(_meet(box, other) for other in lines)
+            for place, box in boxes.items()
+        }
+        at = min(met, key=lambda place: met[place], default=(x + 9, y + 4))
         taken.append((at[0], at[1] - 9, at[0] + width, at[1] + 3))
         anchor = "start" if at[0] > x else "end"
         near = at[0] if at[0] > x else at[0] + width
@@ -138,8 +143,9 @@ def _labels(plot: Plot, points: Sequence[Point]) -> list[Markup]:
     return labels
 
 
-def _around(x: float, y: float) -> Box:
-    return x - 6, y - 6, x + 6, y + 6
+def _box(one: tuple[float, float], other: tuple[float, float], margin: float) -> Box:
+    (left, right), (top, bottom) = (sorted(ends) for ends in zip(one, other, strict=True))
+    return left - margin, top - margin, right + margin, bottom + margin
 
 
 def _meet(one: Box, other: Box) -> bool:

@@ -46,7 +46,7 @@ thead th { font-weight: 500; color: var(--muted); border-bottom: 1px solid var(-
 tbody th { font-weight: 600; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 table.narrow { width: auto; min-width: min(100%, 28rem); }
-table + p, table + figure, details + p { margin-top: 1rem; }
+table + p, table + figure, table + details, table + .grid, details + p { margin-top: 1rem; }
 ul.tables { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: .1rem 1.5rem;
   list-style: none; margin: 0 0 1rem; padding: 0; font: .8125rem/1.6 var(--sans); }
 ul.tables li { display: flex; justify-content: space-between; border-bottom: 1px solid var(--rule);
@@ -62,8 +62,8 @@ pre { background: var(--panel); padding: .75rem 1rem; overflow-x: auto; font: .8
   margin-right: .35rem; }
 .legend .c1, .legend .model5 { border-color: var(--c1); } .legend .c2, .legend .model2 { border-color: var(--c2); }
 .legend .c3, .legend .model1 { border-color: var(--c3); } .legend .c4, .legend .model3 { border-color: var(--c4); }
-.legend .c5, .legend .model4 { border-color: var(--c5); } .legend .others { border-color: var(--muted); }
-.legend .model2 { border-top-style: dashed; }
+.legend .c5, .legend .model4 { border-color: var(--c5); }
+.legend .others { border-color: var(--muted); } .legend .model2 { border-top-style: dashed; }
 footer { border-top: 1px solid var(--rule); padding-top: 1rem; padding-bottom: 3rem; }
 :focus-visible { outline: 2px solid var(--dense); outline-offset: 2px; }
 
@@ -81,7 +81,7 @@ svg .dashed { stroke-dasharray: 2 3; stroke: var(--muted); opacity: .5; }
 svg .axis { stroke: var(--muted); }
 svg .line { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
 svg .line.line:hover { stroke-width: 3.5; }
-svg .m1, svg .m2, svg .m3, svg .m4, svg .m5 { stroke-width: 1.2; }
+svg .m1, svg .m2, svg .m3, svg .m4, svg .m5 { stroke-width: 1.2; stroke-opacity: .75; }
 svg .m1 { stroke: var(--c1); } svg .m2 { stroke: var(--c2); } svg .m3 { stroke: var(--c3); }
 svg .m4 { stroke: var(--c4); } svg .m5 { stroke: var(--c5); }
 svg .day { stroke: var(--dense); opacity: .75; }

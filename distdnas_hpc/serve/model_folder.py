@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from distdnas_hpc import __version__
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.decode import standardise
+from distdnas_hpc.data.hdf5 import open_hdf5
 from distdnas_hpc.data.ids import ExactIds, HashedIds, IdMap
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.data.rows import Columns
-from distdnas_hpc.data.shards import file_sha256, open_hdf5
+from distdnas_hpc.data.shards import file_sha256
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.embedding import Embedding
@@ -119,7 +120,7 @@ def export_model(
     }
     told = {
         "version": __version__,
-        "title": title(candidate),
+        "title": title(candidate, config.strategy),
         "candidate": candidate._asdict(),
         "architecture": None if architecture is None else architecture.to_dict(),
         **columns,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from distdnas_hpc.cluster.display import Watch, draw, progress_shown, watch_run
 from distdnas_hpc.cluster.local import run_inline
@@ -115,6 +116,17 @@ def test_what_is_done_is_read_once(tmp_path, monkeypatch):
     first = watch.look()
     monkeypatch.setattr("distdnas_hpc.cluster.status.newest_attempt", lambda *_: pytest.fail("a result was read again"))
     assert watch.look() == first
+
+
+def test_a_terminal_sees_below_what_else_there_is_to_show(tmp_path):
+    run = make_run(tmp_path / "run", STAGES[0] | {"tasks": ["1"]})
+    run_inline(run, stages_of(run))
+    terminal, told = (Console(file=io.StringIO(), width=200, force_terminal=kind) for kind in (True, False))
+    for console in (terminal, told):
+        watch_run(run, stages_of(run), console, lambda: None, 0.01, below=lambda: Text("the weights so far"))
+    assert "the weights so far" in terminal.file.getvalue()
+    assert "the weights so far" not in told.file.getvalue()
+    watch_run(run, stages_of(run), terminal, lambda: None, 0.01, below=lambda: None)  # nothing yet
 
 
 def test_watching_ends_when_all_tasks_have(tmp_path):

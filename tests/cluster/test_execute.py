@@ -1,9 +1,11 @@
 """One task in this process: what it leaves on disk, however it ends."""
 
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import yaml
@@ -154,3 +156,65 @@ def test_the_birth_of_a_process_tells_it_from_a_later_one_with_its_pid():
     assert process_birth(process.pid) == ""  # a zombie
     process.wait()
     assert process_birth(process.pid) == ""
+
+
+def test_the_result_of_a_quicker_twin_stays(tmp_path):
+    run = make_run(tmp_path / "run", SEARCH, do={"search/1": "hold"})
+    slow = subprocess.Popen([*COMMAND, str(run.path), "search", "1", "--attempt", "1"])
+    while not events(run):
+        assert slow.poll() is None
+    plan(run)
+    run_one(run, attempt=2)
+    result = run.result("search", "1")
+    (run.path / "go").touch()
+    assert slow.wait(20) == 0
+    assert run.result("search", "1") == result
+    assert result["task"]["attempt"] == 2
+    assert ended(run, 1)["state"] == ended(run, 2)["state"] == "done"
+
+
+def test_a_job_that_slurm_begins_too_often_ends_with_a_word(tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run", SEARCH, cluster={"slurm": {"max_attempts": 3}})
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "3")
+    with pytest.raises(TaskError, match=r"began 4 times, and cluster.slurm.max_attempts allows 3"):
+        run_one(run)
+    assert events(run) == []
+    assert ended(run)["state"] == "failed"
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    run_one(run, attempt=2)
+    assert run.is_done("search", "1")
+
+
+@pytest.mark.parametrize(
+    ("restarts", "reason"),
+    [
+        ("2", "all that cluster.slurm.max_attempts allows; raise cluster.slurm.time_minutes"),
+        ("1", "would not queue it"),
+    ],
+)
+def test_a_job_near_its_time_limit_that_is_not_queued_again_says_why(restarts, reason, tmp_path):
+    run = make_run(tmp_path / "run", SEARCH, do={"search/1": "hold"}, cluster={"slurm": {"max_attempts": 3}})
+    nobody = {"PATH": str(tmp_path), "SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": restarts}
+    process = subprocess.Popen([*COMMAND, str(run.path), "search", "1", "--attempt", "1"], env={**os.environ, **nobody})
+    while not events(run):
+        assert process.poll() is None
+    process.send_signal(signal.SIGUSR2)
+    assert process.wait(20) == 1
+    assert reason in ended(run)["reason"]
+
+
+def test_a_silent_task_gives_signs_of_life(tmp_path, monkeypatch):
+    """One that waits long for its file system must not be taken for dead."""
+    monkeypatch.setattr("distdnas_hpc.cluster.execute.HEARTBEAT", 0.01)
+    run = make_run(tmp_path / "run", SEARCH)
+    started = run.attempt_folder("search", "1", 1) / "started.yaml"
+
+    def silent(work):
+        os.utime(started, (0, 0))
+        while started.stat().st_mtime == 0:
+            time.sleep(0.01)
+        return {}
+
+    execute(run, dataclasses.replace(stages_of(run)[0], function=silent), "1", 1)
+    assert run.is_done("search", "1")

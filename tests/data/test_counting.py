@@ -3,7 +3,6 @@
 from collections import Counter
 from contextlib import ExitStack
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from distdnas_hpc.data import counting, dictionary
 from distdnas_hpc.data.counting import Run, merge_runs, read_runs, token_lists, write_runs
 from distdnas_hpc.data.dictionary import Dictionary
+from distdnas_hpc.data.hdf5 import create_hdf5, open_hdf5
 from distdnas_hpc.data.rows import NO_TOKEN, Columns
 from distdnas_hpc.data.shards import create_shard, open_shard
 
@@ -29,10 +29,12 @@ def runs_of(folder, parts) -> list[Run]:
         with create_shard(paths[-1], 1, 1) as shard:
             shard.append(Columns(np.zeros(len(part), "u1"), np.zeros((1, len(part)), "i4"), codes[None]))
             shard.finish(("C1",), (codes_of.take_new(),), (False,))
-    with ExitStack() as stack, h5py.File(folder / "runs.h5", "w") as file:
+    with ExitStack() as stack:
         shards = [stack.enter_context(open_shard(path)) for path in paths]
-        write_runs(file, shards, ("C1",))
+        with create_hdf5(folder / "runs.h5") as draft:
+            write_runs(draft, shards, ("C1",))
         listed = [tokens.tolist() for tokens in token_lists(shards, "C1")]
+        file = stack.enter_context(open_hdf5(folder / "runs.h5"))
         found = [run.tokens[:].tolist() for run in read_runs(file, "C1")]
         assert sorted(found) == sorted(sorted(tokens) for tokens in listed)
         return [Run(run.tokens[:], run.counts[:]) for run in read_runs(file, "C1")]

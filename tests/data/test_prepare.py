@@ -1,9 +1,11 @@
 """The whole preparation against a slow one on real rows; faults, interruptions, memory."""
 
+import errno
 import gzip
 import hashlib
 import math
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -12,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -381,20 +384,8 @@ def test_shards_of_another_config_are_not_kept(tmp_path, monkeypatch, change):
     assert files(tmp_path) == found
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of two megabytes, with what to mount it again larger."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system can't be mounted here: that needs root")
-    yield folder, lambda: subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
-    subprocess.run(["umount", folder], check=True)
-
-
 def test_a_full_disk_is_told_and_what_was_finished_is_kept(tmp_path, small_disk):
-    folder, make_room = small_disk
+    folder, resize = small_disk
     (tmp_path / "log_0").write_bytes(REAL_TEXT * 10)
     data = Data.model_validate({"schema": "criteo", "raw": f"{tmp_path}/log_{{day}}", "days": 1, "shard_rows": 15_000})
     parsed, prepared = folder / "parsed", folder / "prepared"
@@ -402,7 +393,7 @@ def test_a_full_disk_is_told_and_what_was_finished_is_kept(tmp_path, small_disk)
         parse_day(data, 1, parsed, prepared, SILENT)
     kept = {name: sha256 for name, sha256 in files(prepared).items() if name.endswith(".h5")}
     assert [Path(name).name for name in kept] == [f"shard_{i:04d}.h5" for i in range(len(kept))] != []
-    make_room()
+    resize(65_536)
     alone = tmp_path / "alone"
     for one, other in ((parsed, prepared), (tmp_path / "parsed", alone)):
         parse_day(data, 1, one, other, SILENT)
@@ -410,6 +401,60 @@ def test_a_full_disk_is_told_and_what_was_finished_is_kept(tmp_path, small_disk)
         encode_day(data, 1, one, other, SILENT)
     assert files(prepared) == files(alone)
     assert kept.items() <= files(prepared).items()
+
+
+@contextmanager
+def full_but_for(folder: Path, pages: int):
+    """Fill the file system of a folder, all but some pages of it."""
+    room = os.statvfs(folder)
+    with (folder / "filler").open("wb") as filler:
+        os.posix_fallocate(filler.fileno(), 0, max(room.f_bavail - pages, 1) * room.f_bsize)
+    try:
+        yield
+    finally:
+        (folder / "filler").unlink()
+
+
+def test_a_disk_that_is_full_at_any_step_is_told_and_the_step_goes_on(tmp_path, small_disk):
+    folder, _ = small_disk
+    (tmp_path / "day_0").write_text(small_text(100))
+    data = small_data(tmp_path, shard_rows=40, min_count=2)
+    prepare(data, tmp_path, [1])
+    parsed, prepared = folder / "parsed_1", folder / "prepared"
+    encoded = {}
+    steps = (
+        lambda: parse_day(data, 1, parsed, prepared, SILENT),
+        lambda: merge_days(data, [1], {1: parsed}, prepared),
+        lambda: encoded.update({1: encode_day(data, 1, parsed, prepared, SILENT)}),
+        lambda: write_manifest(data, encoded, prepared),
+    )
+    told = set()
+    for step in steps:
+        for pages in range(100):
+            try:
+                with full_but_for(folder, pages):
+                    step()
+                break
+            except UserError as error:
+                told.update(re.findall(r"(\w*\.\w+) can't be written: no space left on device", str(error)))
+            except OSError as error:  # a folder that can't be made
+                assert (error.errno, pages) == (errno.ENOSPC, 0)
+    for name in ("parsed_1", "prepared"):
+        assert files(folder / name) == files(tmp_path / name)
+    shards = {"shard_0000.h5", "shard_0001.h5", "shard_0002.h5"}
+    assert told >= shards | {"counts.h5", "ids.h5", "columns.yaml", "ids.npy", "manifest.yaml"}
+
+
+def test_a_disk_that_says_so_late_that_it_is_full_is_told(tmp_path, monkeypatch):
+    # As NFS does, when a file is synced.
+    (tmp_path / "day_0").write_text(small_text(10))
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"shard_0000\.h5 can't be written: no space left on device; make room there"):
+        parse_day(small_data(tmp_path), 1, tmp_path / "parsed", tmp_path / "prepared", SILENT)
 
 
 def test_rejected_rows_are_counted_and_the_first_hundred_listed(tmp_path):

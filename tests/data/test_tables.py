@@ -211,6 +211,22 @@ def test_a_faulty_row_is_named_or_left_out(tmp_path, line, sentence):
     assert sum(len(block.rows.label) for block in blocks) == 3
 
 
+def test_whole_floats_are_the_integers_that_they_stand_for_however_large(tmp_path):
+    integers = [0, -1, 2**53, 2**63 - 2**10, 2**63, 2**63 + 2**11, 2**64, -(2**63), -(2**64), 10**30 // 2**60 * 2**60]
+    texts = [*map(str, integers), "0.5", "inf", "1e+300"]
+    values = [*map(float, integers), 0.5, float("inf"), 1e300]
+    texts[-1] = str(int(1e300))
+    n = len(values)
+    good = {"click": ["1"] * n, "C15": ["1"] * n, "C20": ["1"] * n, "device_ip": ["b"] * n, "C14": ["c"] * n}
+    schema = SCHEMA | {"format": "parquet"}
+    pq.write_table(pa.table(good | {"site_id": values}), tmp_path / "floats")
+    found = read(avazu(schema=schema, raw=str(tmp_path / "floats"), rows_per_day=n))
+    assert found.sparse[0].tolist() == [slow_token(text) for text in texts]
+    pq.write_table(pa.table(good | {"C15": [2.0**63, *[1.0] * (n - 1)], "site_id": values}), tmp_path / "dense")
+    with pytest.raises(UserError, match="row 1: C15 is '9223372036854775808' but must be an integer from"):
+        read(avazu(schema=schema, raw=str(tmp_path / "dense"), rows_per_day=n))
+
+
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["good", "short", "label"]), min_size=1, max_size=40), st.integers(60, 200))
 def test_rejected_rows_have_their_numbers_whatever_the_blocks(tmp_path_factory, kinds, block_bytes):
@@ -235,11 +251,20 @@ def test_rejected_rows_have_their_numbers_whatever_the_blocks(tmp_path_factory, 
         (HEADER, "The raw file log has no rows; put a file with rows there or correct data.raw."),
         (HEADER.replace("C20", "C21") + GOOD, "log lacks a column that data.schema or data.day names (Column 'C20'"),
         (HEADER + GOOD * 3, "log has 3 rows, but the days need 4; lower data.days or data.rows_per_day."),
-        (gzip.compress((HEADER + GOOD * 9).encode(), mtime=0)[:-9], "The raw file log can't be read as csv (Truncated"),
+        (gzip.compress((HEADER + GOOD * 9).encode(), mtime=0)[:-9], "The raw file log is a damaged or cut-off gzip"),
+        (
+            HEADER + GOOD + '0,1,5,"' + "a" * (9 << 20),
+            "The raw file log can't be read as csv (a row is longer than 4 MiB",
+        ),
     ],
 )
 def test_a_faulty_file_is_named(tmp_path, text, sentence):
     assert fault(small(tmp_path, text)).startswith(sentence)
+
+
+def test_a_row_longer_than_a_block_is_named(tmp_path):
+    told = fault(small(tmp_path, HEADER + GOOD + '0,1,5,"' + "a" * (9 << 20)))
+    assert told.startswith("The raw file log can't be read as csv (a row is longer than 4 MiB, as after a quote")
 
 
 def test_a_missing_file_or_a_folder_is_named(tmp_path):
@@ -247,7 +272,7 @@ def test_a_missing_file_or_a_folder_is_named(tmp_path):
     (tmp_path / "log").unlink()
     assert fault(data).startswith("The raw file log does not exist")
     (tmp_path / "log").mkdir()
-    assert fault(data).startswith("The raw file log can't be read as csv (Is a directory)")
+    assert fault(data).startswith("The raw file log can't be read (Is a directory)")
 
 
 def test_text_is_no_parquet(tmp_path):

@@ -62,3 +62,13 @@ def test_middle_linear_keeps_vectors_one_after_the_other():
     torch.testing.assert_close(layer(x), expected)
     torch.testing.assert_close(layer(x.contiguous()), expected)
     assert layer(x).transpose(0, 1).is_contiguous()
+
+
+def test_onednn_is_tried_before_it_is_trusted(monkeypatch):
+    """Torch may rename its operation, change what it takes, or what it gives."""
+    if not products._ONEDNN:
+        pytest.skip("this torch has no oneDNN")
+    assert products.onednn_works()
+    for other in (lambda a, b: a @ b.t(), lambda a, b, *rest: a @ b, None):
+        monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", other)
+        assert not products.onednn_works()

@@ -91,6 +91,7 @@ class SyntheticRun:
             "step": pa.array(range(1, 19), pa.int32()),
             "alpha": pa.array([row.ravel().tolist() for row in alpha], pa.list_(pa.float32())),
             "beta": pa.array([row.ravel().tolist() for row in beta], pa.list_(pa.float32())),
+            "loss_w": pa.array(np.linspace(0.7, 0.5, 18), pa.float32()),
             "expected_macs": pa.array(np.linspace(1.5e6, 1.2e6 + 1e4 * day, 18), pa.float32()),
         }
         pq.write_table(pa.table(points), folder / "trajectory.parquet")
@@ -109,6 +110,22 @@ class SyntheticRun:
             for name, side, known in (("dense", "alpha", DENSE_MODULES), ("sparse", "beta", SPARSE_MODULES))
         }
         write_yaml(folder / "architecture_t0.2.yaml", {"theta": 0.2, **kept})
+
+    def write_next_days(self) -> None:
+        """Write recurring training of three models: on day t, DLRM has AUC 0.7 + t/1000, DCN-v2 0.01 more."""
+        tree = self.config.to_dict()
+        tree["train"]["recurring"] = ["distdnas", "dcnv2", "dlrm"]
+        write_yaml(self.path / "config.yaml", tree)
+        for name, title, gain in (
+            ("distdnas_t0.2_m1", "DistDNAS (θ=0.2, M=1)", 0.02),
+            ("dcnv2", "DCN-v2", 0.01),
+            ("dlrm", "DLRM", 0.0),
+        ):
+            days = [
+                {"test_day": day, "trained_days": day - 1, "auc": 0.7 + day / 1000 + gain, "ne": 0.9 * (1 - gain / 2)}
+                for day in range(2, self.days + 3)
+            ]
+            self.write_result("recurring", name, {"title": title, "state": "done", "days": days})
 
     def write_model(
         self, name: str, title: str, *, macs: int, interactions: int, auc: float, error: float, ne: float

@@ -30,8 +30,8 @@ def test_expense_in_words():
     """The paper's numbers: 22 days of 2 hours, all at once."""
     told = expense_in_words(Expense(22, 44.0, 2.0, 2.2, 60.0, 22, 2e6))
     assert "One task over all 22 days would have searched for 44 h 0 min" in told
-    assert "the search took 2 h 12 min: 20.0 times as fast" in told
-    assert "2 h 0 min: 22.0 times as fast (the paper: 25 times" in told
+    assert "the search took 2 h 12 min, 22 at most at a time: 20.0 times as fast." in told
+    assert "2 h 0 min: 22.0 times as fast (the paper: 2 hours instead of 50)" in told
     assert "60.0 device-hours" in told
     assert expense_in_words(Expense(1, 2.0, 2.0, 2.0, 3.0, 1, 1.0)).startswith("The search of one day took 2 h 0 min.")
 

@@ -136,6 +136,26 @@ class OneMachineSlurm:
         )
         self.command(*client, "-e", f"create database slurm_acct_db; {grants}")
 
+    def restart_controller(self) -> None:
+        """Let slurmctld crash and start it again; it reads what it had saved."""
+        crashed = self._daemons.pop("slurmctld")
+        crashed.kill()
+        crashed.wait()
+        self._daemon("slurmctld", ["slurmctld", "-D"])
+        self._wait_for("slurmctld", ["sinfo"])
+
+    @contextmanager
+    def without_accounting(self) -> Iterator[None]:
+        """Let slurmdbd be dead while the block runs: sacct does not answer, and everything else does."""
+        dead = self._daemons.pop("slurmdbd")
+        dead.kill()
+        dead.wait()
+        try:
+            yield
+        finally:
+            self._daemon("slurmdbd", ["slurmdbd", "-D"])
+            self._wait_for("slurmdbd", ["sacctmgr", "-n", "list", "cluster"])
+
     def _daemon(self, name: str, command: Sequence[str]) -> None:
         """Start a daemon that dies with this process, whatever becomes of it; in a session of its own: no Ctrl-C."""
         with (self.folder / "log" / f"{name}.out").open("wb") as output:
@@ -190,7 +210,7 @@ class OneMachineSlurm:
             "Gres=gpu:a5000:1 State=UNKNOWN"
             for name, port in zip(NODES, slurmd)
         )
-        at = self.folder
+        at, all_nodes = self.folder, f"n[1-{len(NODES)}]"
         (at / "slurmdbd.conf").touch(0o600)
         (at / "slurmdbd.conf").write_text(f"""\
 AuthType=auth/munge
@@ -208,14 +228,14 @@ StoragePass=x
 StorageLoc=slurm_acct_db
 CommitDelay=1
 """)
-        (at / "gres.conf").write_text(f"NodeName=n[1-{len(NODES)}] Name=gpu Type=a5000 Count=1 File=/dev/null\n")
+        (at / "gres.conf").write_text(f"NodeName={all_nodes} Name=gpu Type=a5000 Count=1 File=/dev/null\n")
         # config_overrides: the nodes have the CPUs and the memory written here, whatever the machine has.
         (at / "slurm.conf").write_text(f"""\
 ClusterName=mini
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ctld}
 AuthType=auth/munge
-AuthInfo=socket={at}/munge.socket
+AuthInfo=socket={at}/munge.socket,cred_expire=5
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={at}/state
@@ -230,11 +250,13 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 GresTypes=gpu
 ReturnToService=2
 JobRequeue=1
 KillWait=5
-MaxArraySize=1001
+MaxArraySize=5
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=2
 AccountingStorageType=accounting_storage/slurmdbd
@@ -243,7 +265,8 @@ AccountingStoragePort={dbd}
 AccountingStoragePass={at}/munge.socket
 AccountingStorageTRES=gres/gpu
 {nodes}
-PartitionName=gpu Nodes=n[1-{len(NODES)}] Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+PartitionName=gpu Nodes={all_nodes} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=1 GraceTime=10
+PartitionName=urgent Nodes={all_nodes} MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=10
 """)
 
 

@@ -6,8 +6,10 @@ import time
 
 import pytest
 
-from distdnas_hpc.cluster.slurm import alive_jobs, cancel, submit, wait
+from distdnas_hpc.cluster.queue import queue
+from distdnas_hpc.cluster.slurm import cancel, wait
 from distdnas_hpc.cluster.status import TaskStatus, run_status
+from distdnas_hpc.cluster.submission import submit
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.storage import read_yaml
 from tests.cluster.small_stages import events, make_run, plan, run_task, stages_of
@@ -21,7 +23,7 @@ GPU = {"cluster": {"slurm": {"gres": "gpu:a5000:1"}}}
 
 
 def look(run) -> dict[str, TaskStatus]:
-    return {f"{told.stage}/{told.task}": told for told in run_status(run, stages_of(run), alive_jobs(run))}
+    return {f"{told.stage}/{told.task}": told for told in run_status(run, stages_of(run), queue(run))}
 
 
 def states(run) -> dict[str, str]:
@@ -140,7 +142,7 @@ def test_cancelling_interrupts_what_runs_and_the_run_goes_on_later(slurm, tmp_pa
     run = make_run(tmp_path / "run", {**SEARCH, "after": []}, AGGREGATE, do={"search/2": "hold"})
     go(run)
     slurm.wait(lambda: list(states(run).values()) == ["done", "running", "done", "pending"], "only search/2 running")
-    slurm.wait(lambda: len(alive_jobs(run)) == 2, "the end of the other jobs")
+    slurm.wait(lambda: len(queue(run)) == 2, "the end of the other jobs")
     assert cancel(run) == 2
     assert list(finish(run).values()) == ["done", "interrupted", "done", "pending"]
     assert "SIGTERM" in look(run)["search/2"].reason
@@ -150,30 +152,45 @@ def test_cancelling_interrupts_what_runs_and_the_run_goes_on_later(slurm, tmp_pa
     assert set(finish(run).values()) == {"done"}
 
 
-def test_a_task_near_its_time_limit_says_so(slurm, tmp_path):
-    run = make_run(tmp_path / "run", {**SEARCH, "after": []}, do={"search/1": "hold"})
+def test_a_task_near_its_time_limit_is_queued_again(slurm, tmp_path):
+    run = make_run(tmp_path / "run", {**SEARCH, "after": []}, AGGREGATE, do={"search/1": "hold"})
     go(run)
     slurm.wait(lambda: look(run)["search/1"].state == "running", "search/1 running")
-    slurm.command("scancel", "--signal=USR2", submissions(run)["search"]["jobs"][0])  # as --signal makes Slurm do
-    assert finish(run)["search/1"] == "interrupted"
-    assert look(run)["search/1"].reason.endswith("raise cluster.slurm.time_minutes")
+    plan(run)  # the next attempt ends at once
+    job = submissions(run)["search"]["jobs"][0]
+    slurm.command("scancel", "--signal=USR2", job)  # as --signal makes Slurm do
+    assert set(finish(run).values()) == {"done"}, "what waits for it has waited on"
+    reason = read_yaml(run.attempt_folder("search", "1", 1) / "ended.yaml")["reason"]
+    assert reason == "told that its time limit is near; Slurm queues it again, beginning 2 of at most 10"
+    assert look(run)["search/1"].attempt == 2
 
 
 def test_a_requeued_job_makes_an_attempt_of_its_own(slurm, tmp_path):
     run = make_run(tmp_path / "run", PREPARE, do={"prepare/all": "hold"})
     go(run)
     slurm.wait(lambda: states(run) == {"prepare/all": "running"}, "prepare running")
+    plan(run)  # the next attempt ends at once
     (job,) = submissions(run)["prepare"]["jobs"]
     slurm.command("scontrol", "requeue", job)
     slurm.wait(lambda: (run.attempt_folder("prepare", "all", 1) / "ended.yaml").exists(), "the first attempt's end")
-    told = look(run)["prepare/all"]
-    assert (told.state, told.job) == ("pending", job)
-    plan(run)
-    slurm.wait(lambda: slurm.squeue()[job] == "PENDING", "the job in the queue again")
-    # Slurm lets a requeued job wait two minutes; in its first second it would die of its revoked credential.
-    slurm.command("scontrol", "update", f"JobId={job}", "StartTime=now+2")
     assert finish(run) == {"prepare/all": "done"}
-    assert (look(run)["prepare/all"].attempt, alive_jobs(run)) == (2, set())
+    assert (look(run)["prepare/all"].attempt, queue(run)) == (2, {})
+    assert read_yaml(run.attempt_folder("prepare", "all", 1) / "ended.yaml")["state"] == "interrupted"
+
+
+def test_more_tasks_than_an_array_may_have_elements_are_several_arrays(slurm, tmp_path):
+    days = [str(day) for day in range(1, 8)]
+    slurm_settings = {"cluster": {"slurm": {"array_parallelism": 4}}}
+    run = make_run(tmp_path / "run", {**SEARCH, "tasks": days, "after": []}, AGGREGATE, **slurm_settings)
+    assert go(run) == 8
+    first, second, aggregate = [event["jobs"] for event in run.ledger() if event["event"] == "submitted"]
+    assert (len(first), len(second), len(aggregate)) == (5, 2, 1), "MaxArraySize of these tests is 5"
+    arrays = [jobs[0].partition("_")[0] for jobs in (first, second)]
+    after = slurm.job(aggregate[0])["Dependency"].replace("_*(unfulfilled)", "")
+    assert after == ",".join(f"afterok:{array}" for array in arrays)
+    assert slurm.job(second[0])["ArrayTaskThrottle"] == "2", "arrays share how many run at a time"
+    assert set(finish(run).values()) == {"done"}
+    assert events(run)[-2:] == ["start aggregate/all", "end aggregate/all"]
 
 
 def test_a_job_that_dies_is_explained_by_the_controller_or_by_the_accounting(slurm, tmp_path, monkeypatch):
@@ -244,14 +261,14 @@ def test_a_machine_without_slurm_is_told_so(tmp_path, monkeypatch):
 
 def test_jobs_of_a_slurm_that_does_not_answer_are_neither_dead_nor_alive(slurm, tmp_path, monkeypatch):
     run = make_run(tmp_path / "run", PREPARE)
-    assert alive_jobs(run) == set()
+    assert queue(run) == {}
     run.record({"event": "submitted", "stage": "prepare", "tasks": ["all"], "attempts": [1], "jobs": ["987654"]})
-    assert alive_jobs(run) == set()  # Slurm answers that it knows no such job
+    assert queue(run) == {}  # Slurm answers that it knows no such job
     (tmp_path / "slurm.conf").write_text("this is no config\n")
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
-    assert alive_jobs(run) is None
+    assert queue(run) is None
     for act in (go, cancel):
         with pytest.raises(UserError, match="squeue does not answer"):
             act(run)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert alive_jobs(run) is None
+    assert queue(run) is None

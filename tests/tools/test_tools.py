@@ -45,11 +45,13 @@ for tool, arguments in json.loads(sys.argv[1]):
 def folder(tmp_path_factory):
     """A checkout whose run folders hold one run of known values, with real shards; the tools' examples name them."""
     folder = tmp_path_factory.mktemp("checkout")
-    run = SyntheticRun(folder / "quickstart").path
-    data = {"schema": {"dense": 2, "sparse": 3}, "raw": f"{folder}/day_{{day}}", "days": 2}
+    synthetic = SyntheticRun(folder / "quickstart")
+    synthetic.write_next_days()
+    run = synthetic.path
+    data = {"schema": {"dense": 2, "sparse": 3}, "raw": f"{folder}/day_{{day}}", "days": 6}
     days = {"search": {"days": 1}, "train": {"days": 1, "test_day": 2, "warmup_days": 0}}
-    for day in (1, 2):
-        write_day(folder / f"day_{day - 1}", day)
+    for day in range(1, 7):
+        write_day(folder / f"day_{day - 1}", day, rows=100)
     shutil.rmtree(run / "prepared")
     prepare(Config.model_validate({"run": str(folder), "data": data, **days}), run)
     (folder / "runs").mkdir()
@@ -80,7 +82,7 @@ def tool(folder, monkeypatch, capsys):
 
 def test_every_tool_shows_how_to_call_it():
     assert {name for name, _ in EXAMPLES} == {tool.stem for tool in TOOLS}
-    assert len(TOOLS) >= 10
+    assert len(TOOLS) == 12
 
 
 @pytest.mark.parametrize(("name", "arguments"), EXAMPLES, ids=lambda part: part if isinstance(part, str) else None)
@@ -198,7 +200,7 @@ def test_a_run_that_has_just_begun_has_nothing_to_draw(tool, tmp_path):
         if path.is_dir():
             shutil.rmtree(path)
     for name in ("aggregate_days", "plot_pareto", "plot_cost_importance", "plot_architecture", "plot_trajectory",
-                 "plot_scaling", "export_architecture", "collect_results"):  # fmt: skip
+                 "plot_scaling", "plot_recurring", "export_architecture", "collect_results"):  # fmt: skip
         status, out, err = tool(name, run)
         assert (status, out) == (2, ""), name
         assert "distdnas status" in err

@@ -1,0 +1,180 @@
+"""How fast DCN-v2, DeepFM and AutoInt train: `python -m benchmarks.train [MODEL …]`, with two threads.
+
+Rows a second of the step that `train_model` takes, fed from a shard, against FuxiCTR and DeepCTR-Torch (from PyPI, each
+in an environment of its own), at equal widths (dim_s 16, MLPs of 7 × 512 units, 7 cross or attention layers), equal
+tables and batches. 26 tables with 5 million rows in all, or 100,000: Criteo Terabyte's, capped. Every side uses its own
+optimizers: the peers' Adam visits all rows of all tables in every step, which is what they do unless told otherwise;
+here Adagrad visits the rows of the batch, each once, which is exact.
+
+The sides take turns, round after round; a ratio is the median over rounds. The network's own arithmetic (its forward
+and backward pass, Adam not included) is held against the faster product of square matrices, measured in the same
+rounds: MACs are those that the gradients need, counted by torch's FlopCounterMode.
+"""
+# ruff: noqa: T201
+
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.claim import claim
+from benchmarks.clock import Clock
+from benchmarks.peers import PeerUnavailableError, Worker, install
+from benchmarks.search import DENSE, SQUARE, endless, paper_config, products, seconds, write_day
+from distdnas_hpc.config import Config
+from distdnas_hpc.data.criteo_terabyte import CARDINALITIES
+from distdnas_hpc.data.feed import Batch, Feed
+from distdnas_hpc.data.manifest import Manifest
+from distdnas_hpc.nn.baselines.registry import REGISTRY
+from distdnas_hpc.nn.embedding import Embedding
+from distdnas_hpc.nn.model import CTRModel
+from distdnas_hpc.nn.optim import Optimizers
+from distdnas_hpc.trajectory import Trajectory
+
+THREADS = 2
+MODELS = ("dcnv2", "deepfm", "autoint")
+TABLES = {"5 million": (5_000_000, 3.0), "100,000": (100_000, 1.0)}
+"""Rows of all tables, and how many times as fast as the better peer training should be."""
+STEPS = {2048: 4, 8192: 1}
+"""Of a round, by the rows of a batch."""
+ROUNDS = 5
+PEERS = {"FuxiCTR": ("fuxictr", "fuxictr==2.3.10"), "DeepCTR-Torch": ("deepctr", "deepctr-torch==0.3.0", "requests")}
+
+
+def tables_of(rows: int) -> tuple[int, ...]:
+    """Return Criteo Terabyte's tables with the cap that leaves so many rows in all, or a few less."""
+    low, high = 1, rows
+    while low < high:
+        cap = (low + high + 1) // 2
+        low, high = (cap, high) if sum(min(v + 1, cap) for v in CARDINALITIES) <= rows else (low, cap - 1)
+    return tuple(min(values + 1, low) for values in CARDINALITIES)
+
+
+class Ours:
+    """The training of a day, a step at a time."""
+
+    def __init__(self, config: Config, name: str, manifest: Manifest) -> None:
+        self.network = partial(REGISTRY[name].build, config.model, DENSE, len(manifest.table_sizes))
+        self.model = CTRModel(Embedding(manifest.table_sizes, config.model.dim_s), self.network())
+        self.optimizers = Optimizers(self.model, config.optimizer)
+        self.batches: Iterator[Batch] = iter(())
+        self.trajectory = Trajectory(10**6, ["loss"], torch.device("cpu"))
+        self.clock = Clock()
+        self.clock.watch(self.model, self.optimizers)
+        self.step_number = 0
+
+    def step(self) -> None:
+        """Take a batch from the feed and a step, as `train_model` does."""
+        start, before = time.perf_counter(), self.clock.total
+        label, dense, sparse = next(self.batches)
+        self.optimizers.zero_grad()
+        loss = binary_cross_entropy_with_logits(self.model(dense, sparse), label)
+        forward_done = time.perf_counter()
+        loss.backward()
+        self.clock.seconds["backward"] += time.perf_counter() - forward_done
+        self.optimizers.step(1.0)
+        self.step_number += 1
+        self.trajectory.add(self.step_number, len(label), loss.detach(), day=1)
+        self.clock.seconds["feed and bookkeeping"] += time.perf_counter() - start - (self.clock.total - before)
+
+    def needed_macs(self, batch: int) -> int:
+        """Count the MACs of the network's forward and backward pass over a batch."""
+        with torch.device("meta"):
+            network = self.network()
+            dense = torch.empty(batch, DENSE)
+            embedded = torch.empty(batch, len(CARDINALITIES), 16, requires_grad=True)
+        with FlopCounterMode(display=False) as counter:
+            network(dense, embedded).sum().backward()
+        return counter.get_total_flops() // 2
+
+
+def main() -> None:
+    """Measure and print."""
+    torch.set_num_threads(THREADS)
+    config = paper_config()
+    # AutoInt's peers let all 26 embeddings attend to one another.
+    config = config.model_copy(update={"model": config.model.model_copy(update={"n_s": len(CARDINALITIES)})})
+    claims: list[tuple[Any, ...]] = []
+    for words, (rows, target) in TABLES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            manifest = write_day(Path(folder), 1 << 17, tables_of(rows))
+            for name in sys.argv[1:] or MODELS:
+                claims += of_model(config, name, manifest, words, target)
+    for one in claims:
+        claim(*one)
+
+
+def of_model(config: Config, name: str, manifest: Manifest, words: str, target: float) -> list[tuple[Any, ...]]:
+    """Measure a model with both batches against both peers; return the claims."""
+    ours = Ours(config, name, manifest)
+    workers = {}
+    for peer, (program, *packages) in PEERS.items():
+        try:
+            worker = Worker(install(program, packages), f"with_{program}", name, THREADS, *manifest.table_sizes)
+            worker.ask(256, 1)
+            workers[peer] = worker
+        except PeerUnavailableError as error:
+            print(f"{peer} is not measured: {error}")
+    claims = []
+    try:
+        for batch, steps in STEPS.items():
+            ours.batches = endless(Feed(manifest, 1, batch, shuffle_seed=1))
+            claims += measure(ours, workers, batch, steps, f"{name}, {words} embedding rows, batch {batch}", target)
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return claims
+
+
+def measure(
+    ours: Ours, workers: dict[str, Worker], batch: int, steps: int, what: str, target: float
+) -> list[tuple[Any, ...]]:
+    """Let all sides take turns, print medians, return the claims."""
+    multiply = products()
+
+    def train() -> float:
+        return sum(seconds(ours.step) for _ in range(steps))
+
+    todo: dict[str, Callable[[], float]] = {
+        "ours": train,
+        **{peer: partial(worker.ask, batch, steps) for peer, worker in workers.items()},
+        **{way: partial(seconds, function) for way, function in multiply.items()},
+    }
+    for function in todo.values():
+        function()  # warms up
+    ours.clock.seconds.clear()
+    rounds = [{side: function() for side, function in todo.items()} for _ in range(ROUNDS)]
+    took = {side: median(one[side] for one in rounds) for side in todo}
+    print(f"{what}:")
+    for side in ("ours", *workers):
+        print(f"  {side:14} {batch * steps / took[side]:9,.0f} rows/s")
+    spent = ours.clock.seconds
+    print("  ours: " + ", ".join(f"{part} {spent[part] / ours.clock.total:.1%}" for part in sorted(spent)))
+    peak = max(SQUARE**3 / min(one[way] for one in rounds) for way in multiply)
+    arithmetic = spent["forward"] + spent["backward"]
+    share = ours.needed_macs(batch) * steps * ROUNDS / arithmetic / peak
+    print(f"  arithmetic {share:.1%} of {peak / 1e9:.0f} GMAC/s", flush=True)
+    rest = 1 - arithmetic / ours.clock.total
+    claims: list[tuple[Any, ...]] = [
+        (f"{what}: all but the network's arithmetic, share of a step", rest, "", 0.15, rest < 0.15)
+    ]
+    if what.startswith("dcnv2"):
+        claims.append((f"{what}: arithmetic, share of the peak", share, "", 0.85, share >= 0.85))
+    ratios = [min(one[peer] for peer in workers) / one["ours"] for one in rounds] if workers else [math.nan]
+    ratio = median(ratios)
+    met = ratio >= target if workers else None
+    claims.append((f"{what}: against the better peer", ratio if workers else None, "x", target, met))
+    return claims
+
+
+if __name__ == "__main__":
+    main()
