@@ -16,7 +16,7 @@ from distdnas_hpc.serve.predict import predict_file
 from distdnas_hpc.train.metrics import probabilities
 from distdnas_hpc.train.scores import SCORES, read_scores
 from tests.prepared import SILENT
-from tests.shrunk import ROOT, distdnas
+from tests.shrunk import ROOT
 
 DISCOVERED = "distdnas_t0.2_m1"
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -66,19 +66,6 @@ def test_the_program_says_the_same_for_batches_of_any_size(exported):
             with torch.inference_mode():
                 expected = torch.sigmoid(served.model(dense, sparse).double())
             torch.testing.assert_close(program(dense, sparse), expected, rtol=1e-5, atol=1e-6)
-
-
-def test_export_and_predict_as_commands_and_the_folder_needs_no_run(finished_run, test_day, tmp_path):
-    (tmp_path / "rows.tsv").write_bytes(b"".join(test_day[:3]))
-    run = shutil.copytree(finished_run, tmp_path / "run")
-    told = distdnas("export", run, "--out", tmp_path / "model")
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.startswith(f"DistDNAS (θ=0.2, M=1): {tmp_path}/model. Use it with: distdnas predict")
-    assert {path.name for path in (tmp_path / "model").iterdir()} == {*FILES, "model.yaml"}
-    shutil.rmtree(run)
-    told = distdnas("predict", tmp_path / "model", "rows.tsv", "--out", "p.txt", cwd=tmp_path)
-    assert (told.returncode, told.stdout) == (0, "3 probabilities of DistDNAS (θ=0.2, M=1): p.txt\n")
-    assert all(0 < float(line) < 1 for line in (tmp_path / "p.txt").read_text().splitlines())
 
 
 def test_without_a_file_probabilities_go_to_the_standard_output(exported, test_day, tmp_path, capsys):
