@@ -4,8 +4,8 @@
 
 At the paper's dimensions, with tables of `--rows` rows in all: the median time of a batch of 1, 64 and 4,096 rows
 through the package's own model and through its torch.export program, and the model's time over DLRM's. For what a
-search may find stands a network that keeps two modules a side in each block. Models take turns, so that a machine's mood
-hits all alike.
+search may find stands a network that keeps two modules a side in each block. Models take turns, so that a machine's
+mood hits all alike.
 """
 
 import argparse
