@@ -583,6 +583,8 @@ def _show_comparison(run: RunFolder, as_json: bool) -> None:
         return
     out.print(comparison_table(results))
     out.print(caveat(results), soft_wrap=True, highlight=False)
+    for title, reason in results.diverged.items():
+        out.print(f"{title} diverged: {reason}", soft_wrap=True, highlight=False, markup=False)
     if (run.path / "report.html").is_file():
         out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
 
