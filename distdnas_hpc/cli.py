@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from distdnas_hpc import __version__, pipeline
 from distdnas_hpc.cluster import slurm
@@ -20,21 +22,25 @@ from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
-from distdnas_hpc.config import Config, load_config
+from distdnas_hpc.config import Config, Days, load_config
 from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.planted_days import write_planted_days
+from distdnas_hpc.doctor import examine
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day, mend, scripts
+from distdnas_hpc.launch_scripts import lines_for_launch_script, run_stages_in_job
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
 from distdnas_hpc.report.forming import forming
 from distdnas_hpc.report.models_table import models_table
 from distdnas_hpc.report.planted_table import planted_table
 from distdnas_hpc.report.results import read_cost, read_results
+from distdnas_hpc.report.study_table import study_table
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
 from distdnas_hpc.report.weights_table import weights_table
 from distdnas_hpc.storage import read_yaml
+from distdnas_hpc.study import run_study, study_rows
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -215,6 +221,61 @@ def cancel(folder: RunArgument) -> None:
 
 
 @app.command()
+def study(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    folder: Run = None,
+    detach: Detach = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each row, in a list.")] = False,
+) -> None:
+    """Compare strategies of search, as the config's 'study' says, or go on doing so: the paper's Table II.
+
+    Data is prepared and cost importance taken once, then every strategy runs with each γ, seed, θ and M. For example
+    [bold]distdnas study configs/study_quickstart.yaml[/bold]. What 'converged' means: docs/study.md.
+    """
+    config = _with_options(load_config(config_file), cluster, workers, folder)
+    command = f"distdnas study {config_file}"
+    with _ends_told(command, f"distdnas status {config.run}" if config.cluster.executor == "slurm" else None):
+        finished = run_study(config, err, detach=detach)
+    rows = study_rows(config)
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
+    else:
+        out.print(study_table(rows))
+    if not finished:
+        err.print(f"Go on, or look again, with: {command}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def aggregate(
+    folder: RunArgument,
+    theta: Annotated[float, typer.Option("--theta", min=0.0, max=1.0, help="θ: keep what has at least this share.")],
+    copies: Annotated[int, typer.Option("--copies", min=1, help="M, whose MACs are told.")] = 1,
+    days: Annotated[str | None, typer.Option("--days", help="E.g. 1-4,6; default: all that are searched.")] = None,
+    weights: Annotated[Literal["equal", "rows"], typer.Option("--weights", help="Of days in the mean.")] = "equal",
+    name: Annotated[str | None, typer.Option("--name", help="Of the folder in RUN/aggregate.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Average a run's searched days anew and keep what reaches another θ: without a GPU, without searching again.
+
+    The new aggregate lies beside the run's own in RUN/aggregate; nothing is overwritten.
+    """
+    from distdnas_hpc.reaggregate import reaggregate
+
+    chosen = _read_days(days) if days else None
+    told = reaggregate(RunFolder(folder), theta, copies, chosen, by_rows=weights == "rows", name=name)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for block, (dense, sparse) in enumerate(zip(told["dense"], told["sparse"], strict=True), start=1):
+        out.print(f"block {block}: {', '.join(dense)}; {', '.join(sparse)}", highlight=False, soft_wrap=True)
+    size = f"{told['macs'] / 1e6:.3f} M MACs, {told['interaction_parameters']:,} interaction parameters"
+    out.print(f"θ = {theta:g}, M = {copies}: {size}", highlight=False, soft_wrap=True)
+    out.print(f"Written to {told['folder']}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def prepare(
     config_file: ConfigFile,
     cluster: Cluster = None,
@@ -376,6 +437,36 @@ def status(
 
 
 @app.command()
+def doctor(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    folder: Run = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also run a job on Slurm that tells what a node sees.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each check, in a list.")] = False,
+) -> None:
+    """Look an experiment over before it costs anything: data, disk, memory, time, torch, and what Slurm says.
+
+    Each check is a line: ok, warning or problem, with its remedy. Nothing is changed. Exit status 1 when there is a
+    problem.
+    """
+    config = _with_options(load_config(config_file), cluster, None, folder)
+    checks = []
+    with ForegroundProgress(err, "verify") as progress:
+        for check in examine(config, progress, probing=probe):
+            checks.append(check)
+            if not as_json:
+                style = {"ok": "green", "warning": "yellow", "problem": "red"}[check.verdict]
+                line = f"[{style}]{check.verdict:8}[/{style}] {check.name}: {escape(check.told)}"
+                out.print(line, highlight=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
+    if any(check.verdict == "problem" for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
 def logs(
     folder: RunArgument,
     day: Annotated[
@@ -418,12 +509,36 @@ def logs(
 
 
 @app.command(hidden=True)
-def task(folder: Path, stage: str, name: str, attempt: Annotated[int, typer.Option(min=1)]) -> None:
-    """Run one task in this process; what the local executor starts."""
+def task(folder: Path, stage: str, name: str, attempt: Annotated[int | None, typer.Option(min=1)] = None) -> None:
+    """Run one task in this process; what the local executor and slurm/search_array.sbatch start."""
     try:
-        pipeline.run_task(str(folder), stage, name, attempt)
+        number = attempt or RunFolder(folder).new_attempt(stage, name)
+        pipeline.run_task(str(folder), stage, name, number)
     except (TaskError, KeyboardInterrupt):  # how it ended stands in the attempt's folder
         raise typer.Exit(1) from None
+
+
+@app.command(hidden=True)
+def stages(folder: Path, names: list[str], workers: Annotated[int, typer.Option(min=1)] = 1) -> None:
+    """Run what is missing of some stages in this job; what slurm/prepare.sbatch and finish.sbatch start."""
+    if not run_stages_in_job(RunFolder(folder), names, workers):
+        raise typer.Exit(1)
+
+
+@app.command(hidden=True)
+def init(config_file: ConfigFile) -> None:
+    """Make a run folder, or look at one, for slurm/launch.sh: print what is to be submitted, a word a line."""
+    for line in lines_for_launch_script(load_config(config_file)):
+        typer.echo(line)
+
+
+def _read_days(text: str) -> tuple[int, ...]:
+    """Read days from an option, as a config writes them; a UserError says what is wrong."""
+    try:
+        return TypeAdapter(Days).validate_python(text)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"--days: {said}.") from None
 
 
 def _show_comparison(run: RunFolder, as_json: bool) -> None:
@@ -433,7 +548,8 @@ def _show_comparison(run: RunFolder, as_json: bool) -> None:
         return
     out.print(comparison_table(results))
     out.print(caveat(results), soft_wrap=True, highlight=False)
-    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
+    if (run.path / "report.html").is_file():
+        out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 def _with_options(config: Config, cluster: str | None, workers: int | None, folder: Path | None) -> Config:

@@ -9,6 +9,7 @@ when they run: listing a run's stages must not wait for torch.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,14 @@ from distdnas_hpc.train.candidates import Candidate, architecture_file, candidat
 if TYPE_CHECKING:
     import torch
 
+    from distdnas_hpc.search.aggregate import Aggregate
+
 log = logging.getLogger(__name__)
 
 WHOLE = "all"
 """Name of the task of a stage that has one."""
+BY_DAY = ("distdnas", "distributed", "fresh")
+"""Strategies that search each day by a task of its own."""
 
 
 def preparation(config: Config) -> list[Stage]:
@@ -46,29 +51,39 @@ def cost_model(config: Config) -> list[Stage]:
 
 
 def stages(config: Config) -> list[Stage]:
-    """Return the stages of an experiment, in order."""
+    """Return the stages of an experiment, in order; its strategy decides what is searched, if anything.
+
+    A run that uses another's shards and cost importance (`prepared` in its config) doesn't make them. The report shows
+    days and their mean, so only the strategies that have them get one.
+    """
     searched = tuple(day_name(day) for day in config.search.days)
+    required = config.search.min_days
+    if config.strategy == "one_shot":
+        searched, required = (WHOLE,), None
     models = tuple(candidate.task for candidate in candidates(config))
     again = tuple(candidate.task for candidate in recurring(config))
+    made = [] if config.prepared else [*preparation(config), *cost_model(config)]
+    after = () if config.prepared else ("manifest", "cost")
+    search = [Stage("search", searched, _search, after=after, required=required, gpu=True)]
+    report = [Stage("report", (WHOLE,), _report, after=("train", "recurring") if again else ("train",))]
     return [
-        *preparation(config),
-        *cost_model(config),
-        Stage("search", searched, _search, after=("manifest", "cost"), required=config.search.min_days, gpu=True),
-        Stage("aggregate", (WHOLE,), _aggregate, after=("search",)),
+        *made,
+        *(search if config.strategy != "supernet" else []),
+        Stage("aggregate", (WHOLE,), _aggregate, after=("search",) if config.strategy != "supernet" else after),
         Stage("train", models, _train, after=("aggregate",), gpu=True),
         *([Stage("recurring", again, _recurring, after=("aggregate",), gpu=True)] if again else []),
-        Stage("report", (WHOLE,), _report, after=("train", "recurring") if again else ("train",)),
+        *(report if config.strategy in BY_DAY else []),
     ]
 
 
 def prepared_folder(run: RunFolder) -> Path:
     """Return where a run's shards and their manifest are."""
-    return run.path / "prepared"
+    return (run.config.prepared or run.path) / "prepared"
 
 
 def cost_folder(run: RunFolder) -> Path:
     """Return where a run's cost importance is."""
-    return run.task_folder("cost", WHOLE)
+    return (run.config.prepared or run.path) / "cost" / WHOLE
 
 
 def run_task(run: str, stage: str, task: str, attempt: int) -> None:
@@ -88,12 +103,18 @@ def outdated(run: RunFolder) -> list[tuple[str, str]]:
     """
     known = {stage.name: stage for stage in stages(run.config)}
     found = []
-    if run.is_done("aggregate", WHOLE):
+    if run.config.strategy in BY_DAY and run.is_done("aggregate", WHOLE):
         searched = {int(task.removeprefix("day_")) for task in known["search"].tasks if run.is_done("search", task)}
         if searched != set(run.result("aggregate", WHOLE)["days"]):
             found = [
                 ("aggregate", WHOLE),
-                *(("train", task) for task in known["train"].tasks if task.startswith("distdnas")),
+                *(
+                    (stage, task)
+                    for stage in ("train", "recurring")
+                    if stage in known
+                    for task in known[stage].tasks
+                    if task.startswith("distdnas")
+                ),
             ]
     models = [candidate.task for candidate in candidates(run.config)]
     if found or (run.is_done("report", WHOLE) and run.result("report", WHOLE).get("models") != models):
@@ -194,31 +215,50 @@ def _cost(work: Work) -> dict[str, Any]:
 
 
 def _search(work: Work) -> dict[str, Any]:
-    """Search one day."""
+    """Search one day, or all of them in one go."""
     from distdnas_hpc.data.manifest import Manifest
     from distdnas_hpc.search.cost import CostImportance
     from distdnas_hpc.search.day import search_day
 
     config = work.run.config
-    importance = CostImportance.from_dict(work.run.result("cost", WHOLE))
+    importance = CostImportance.from_dict(read_yaml(cost_folder(work.run) / "result.yaml"))
     manifest = Manifest.load(prepared_folder(work.run), config.data)
-    return search_day(config, _day(work), manifest, importance, work.folder, _device(config), work.progress)
+    day = config.search.days if work.task == WHOLE else _day(work)
+    return search_day(config, day, manifest, importance, work.folder, _device(config), work.progress)
 
 
 def _aggregate(work: Work) -> dict[str, Any]:
-    """Average the finished days and keep what passes each θ."""
+    """Average the finished days and keep what passes each θ; of the supernet, keep everything."""
+    from distdnas_hpc.nn.architecture import Architecture
     from distdnas_hpc.search.aggregate import aggregate, discretize
 
-    settings = work.run.config.search
-    done = [day for day in settings.days if work.run.is_done("search", day_name(day))]
-    files = {day: work.run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
-    mean = aggregate(files, settings.min_days or len(settings.days))
+    config, settings = work.run.config, work.run.config.search
+    if config.strategy == "supernet":
+        for theta in settings.theta:
+            full = Architecture.full(config.model.blocks).to_dict()
+            write_yaml(work.folder / architecture_file(theta), {"theta": theta, **full})
+        return {"days": []}
+    if config.strategy == "one_shot":
+        found = work.run.task_folder("search", WHOLE) / "architecture.yaml"
+        mean = replace(aggregate({settings.days[-1]: found}, 1), days=settings.days)
+    else:
+        mean = _mean_of_days(work.run)
     write_yaml(work.folder / "aggregate.yaml", mean.to_dict())
     for theta in settings.theta:
         architecture = discretize(mean.alpha, mean.beta, theta)
         write_yaml(work.folder / architecture_file(theta), {"theta": theta, **architecture.to_dict()})
         log.info("mean of days %s, θ = %g: %s", list(mean.days), theta, architecture.to_dict())
     return {"days": list(mean.days)}
+
+
+def _mean_of_days(run: RunFolder) -> "Aggregate":
+    """Average the days whose search is finished."""
+    from distdnas_hpc.search.aggregate import aggregate
+
+    settings = run.config.search
+    done = [day for day in settings.days if run.is_done("search", day_name(day))]
+    files = {day: run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
+    return aggregate(files, settings.min_days or len(settings.days))
 
 
 def _train(work: Work) -> dict[str, Any]:
@@ -257,7 +297,7 @@ def _fit(work: Work, known: Sequence[Candidate], *, recurring: bool) -> dict[str
     cost = network_cost(build, dense, sparse, config.model.dim_s)
     seed = config.seed_of("train", work.task)
     told = {
-        "title": title(candidate),
+        "title": title(candidate, config.strategy),
         "model": candidate.model,
         "theta": candidate.theta,
         "copies": candidate.copies,

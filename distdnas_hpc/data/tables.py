@@ -256,7 +256,7 @@ def _open_csv(
 
 
 def _open_parquet(path: Path, file: FileIO, names: Sequence[str]) -> _Table:
-    table = pq.ParquetFile(file)
+    table = pq.ParquetFile(file, page_checksum_verification=True)
     for name in names:
         if name not in table.schema_arrow.names:
             raise pa.ArrowKeyError(f"Column '{name}' does not exist in Parquet file")
