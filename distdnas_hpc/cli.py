@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from distdnas_hpc import __version__, pipeline
 from distdnas_hpc.cluster import slurm
@@ -20,10 +22,11 @@ from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
-from distdnas_hpc.config import Config, load_config
+from distdnas_hpc.config import Config, Days, load_config
 from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.planted_days import write_planted_days
+from distdnas_hpc.doctor import examine
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day, mend, scripts
 from distdnas_hpc.launch_scripts import lines_for_launch_script, run_stages_in_job
@@ -33,9 +36,11 @@ from distdnas_hpc.report.forming import forming
 from distdnas_hpc.report.models_table import models_table
 from distdnas_hpc.report.planted_table import planted_table
 from distdnas_hpc.report.results import read_cost, read_results
+from distdnas_hpc.report.study_table import study_table
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
 from distdnas_hpc.report.weights_table import weights_table
 from distdnas_hpc.storage import read_yaml
+from distdnas_hpc.study import run_study, study_rows
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -216,6 +221,61 @@ def cancel(folder: RunArgument) -> None:
 
 
 @app.command()
+def study(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    folder: Run = None,
+    detach: Detach = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each row, in a list.")] = False,
+) -> None:
+    """Compare strategies of search, as the config's 'study' says, or go on doing so: the paper's Table II.
+
+    Data is prepared and cost importance taken once, then every strategy runs with each γ, seed, θ and M. For example
+    [bold]distdnas study configs/study_quickstart.yaml[/bold]. What 'converged' means: docs/study.md.
+    """
+    config = _with_options(load_config(config_file), cluster, workers, folder)
+    command = f"distdnas study {config_file}"
+    with _ends_told(command, f"distdnas status {config.run}" if config.cluster.executor == "slurm" else None):
+        finished = run_study(config, err, detach=detach)
+    rows = study_rows(config)
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
+    else:
+        out.print(study_table(rows))
+    if not finished:
+        err.print(f"Go on, or look again, with: {command}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def aggregate(
+    folder: RunArgument,
+    theta: Annotated[float, typer.Option("--theta", min=0.0, max=1.0, help="θ: keep what has at least this share.")],
+    copies: Annotated[int, typer.Option("--copies", min=1, help="M, whose MACs are told.")] = 1,
+    days: Annotated[str | None, typer.Option("--days", help="E.g. 1-4,6; default: all that are searched.")] = None,
+    weights: Annotated[Literal["equal", "rows"], typer.Option("--weights", help="Of days in the mean.")] = "equal",
+    name: Annotated[str | None, typer.Option("--name", help="Of the folder in RUN/aggregate.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Average a run's searched days anew and keep what reaches another θ: without a GPU, without searching again.
+
+    The new aggregate lies beside the run's own in RUN/aggregate; nothing is overwritten.
+    """
+    from distdnas_hpc.reaggregate import reaggregate
+
+    chosen = _read_days(days) if days else None
+    told = reaggregate(RunFolder(folder), theta, copies, chosen, by_rows=weights == "rows", name=name)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for block, (dense, sparse) in enumerate(zip(told["dense"], told["sparse"], strict=True), start=1):
+        out.print(f"block {block}: {', '.join(dense)}; {', '.join(sparse)}", highlight=False, soft_wrap=True)
+    size = f"{told['macs'] / 1e6:.3f} M MACs, {told['interaction_parameters']:,} interaction parameters"
+    out.print(f"θ = {theta:g}, M = {copies}: {size}", highlight=False, soft_wrap=True)
+    out.print(f"Written to {told['folder']}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def prepare(
     config_file: ConfigFile,
     cluster: Cluster = None,
@@ -377,6 +437,36 @@ def status(
 
 
 @app.command()
+def doctor(
+    config_file: ConfigFile,
+    cluster: Cluster = None,
+    folder: Run = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also run a job on Slurm that tells what a node sees.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each check, in a list.")] = False,
+) -> None:
+    """Look an experiment over before it costs anything: data, disk, memory, time, torch, and what Slurm says.
+
+    Each check is a line: ok, warning or problem, with its remedy. Nothing is changed. Exit status 1 when there is a
+    problem.
+    """
+    config = _with_options(load_config(config_file), cluster, None, folder)
+    checks = []
+    with ForegroundProgress(err, "verify") as progress:
+        for check in examine(config, progress, probing=probe):
+            checks.append(check)
+            if not as_json:
+                style = {"ok": "green", "warning": "yellow", "problem": "red"}[check.verdict]
+                line = f"[{style}]{check.verdict:8}[/{style}] {check.name}: {escape(check.told)}"
+                out.print(line, highlight=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json.dumps([check._asdict() for check in checks], indent=2))
+    if any(check.verdict == "problem" for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
 def logs(
     folder: RunArgument,
     day: Annotated[
@@ -418,6 +508,41 @@ def logs(
         typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
 
 
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/quickstart.")],
+    out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="The model's new folder.")],
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A folder of RUN/train. Default: the discovered network.")
+    ] = None,
+) -> None:
+    """Write a trained model as a folder that needs no run: weights, id maps, statistics, and a torch.export program.
+
+    'distdnas predict' answers with it.
+    """
+    told = pipeline.export(RunFolder(folder), model, out_folder)
+    out.print(f"{told}: {out_folder}. Use it with: distdnas predict {out_folder} FILE", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'distdnas export' wrote.")],
+    raw: Annotated[Path, typer.Argument(metavar="FILE", help="Raw rows, as the model was trained on, maybe gzipped.")],
+    out_file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="A text file. Default: the standard output.")
+    ] = None,
+) -> None:
+    """Give the click probability of each raw row, one a line, in the rows' order. The rows need no label."""
+    from distdnas_hpc.serve.model_folder import load_model
+    from distdnas_hpc.serve.predict import predict_file
+
+    served = load_model(model)
+    with ForegroundProgress(err, "predict") as progress:
+        rows = predict_file(served, raw, out_file, progress)
+    if out_file is not None:
+        out.print(f"{rows:,} probabilities of {served.title}: {out_file}", soft_wrap=True, highlight=False)
+
+
 @app.command(hidden=True)
 def task(folder: Path, stage: str, name: str, attempt: Annotated[int | None, typer.Option(min=1)] = None) -> None:
     """Run one task in this process; what the local executor and slurm/search_array.sbatch start."""
@@ -442,6 +567,15 @@ def init(config_file: ConfigFile) -> None:
         typer.echo(line)
 
 
+def _read_days(text: str) -> tuple[int, ...]:
+    """Read days from an option, as a config writes them; a UserError says what is wrong."""
+    try:
+        return TypeAdapter(Days).validate_python(text)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"--days: {said}.") from None
+
+
 def _show_comparison(run: RunFolder, as_json: bool) -> None:
     results = read_results(run.path)
     if as_json:
@@ -449,7 +583,10 @@ def _show_comparison(run: RunFolder, as_json: bool) -> None:
         return
     out.print(comparison_table(results))
     out.print(caveat(results), soft_wrap=True, highlight=False)
-    out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
+    for title, reason in results.diverged.items():
+        out.print(f"{title} diverged: {reason}", soft_wrap=True, highlight=False, markup=False)
+    if (run.path / "report.html").is_file():
+        out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 def _with_options(config: Config, cluster: str | None, workers: int | None, folder: Path | None) -> Config:

@@ -57,6 +57,8 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
     stages = choose(config)
     if any(stage.name == "parse" for stage in stages):
         check_raw(config.data)
+    if config.prepared:
+        check_prepared(config)
     if (config.run / "config.yaml").is_file():
         there = RunFolder(config.run)
         _refuse_if_busy(there, pipeline.stages(there.config))
@@ -158,11 +160,11 @@ def launch_day(config: Config, day: int, console: Console) -> RunFolder:
     run = RunFolder.open(config)
     stages = {stage.name: stage for stage in pipeline.stages(run.config)}
     task = pipeline.day_name(day)
-    if task not in stages["search"].tasks:
+    if "search" not in stages or task not in stages["search"].tasks:
         days = ", ".join(map(str, config.search.days))
         raise UserError(f"Day {day} is not to be searched (search.days: {days}); give one of these days.")
     for name, command in (("manifest", "prepare"), ("cost", "cost")):
-        if not stages[name].finished(run):
+        if name in stages and not stages[name].finished(run):
             raise UserError(f"The stage '{name}' of {run.path} is not done; do it first: distdnas {command} CONFIG.")
     search = dataclasses.replace(stages["search"], tasks=(task,), after=(), required=None)
     _refuse_if_busy(run, [search])
@@ -171,6 +173,36 @@ def launch_day(config: Config, day: int, console: Console) -> RunFolder:
     if not search.finished(run):
         raise UnfinishedError(run_status(run, [search]))
     return run
+
+
+def check_prepared(config: Config) -> None:
+    """Look whether the run that a config takes its shards and cost importance from has them, and for the same ends.
+
+    Raises
+    ------
+    UserError : it isn't there or not so far, or differs in what shards or cost importance depend on.
+    """
+    other = RunFolder(config.prepared or config.run)
+    theirs = other.config
+    parts = {
+        "data": (theirs.data, config.data),
+        "train.days": (theirs.train.days, config.train.days),
+        "model": (theirs.model, config.model),
+        "cost": (theirs.cost, config.cost),
+    }
+    differing = [name for name, (their, our) in parts.items() if their != our]
+    if differing:
+        raise UserError(
+            f"'prepared' names {other.path}, whose config differs in {', '.join(differing)}; name a run that agrees, "
+            "or leave it out."
+        )
+    made = [stage for stage in pipeline.stages(theirs) if stage.name in ("manifest", "cost")]
+    missing = [stage.name for stage in made if not stage.finished(other)]
+    if missing or not made:
+        raise UserError(
+            f"'prepared' names {other.path}, which has no finished stage {' and '.join(missing) or 'manifest'}; "
+            "finish it first: distdnas prepare and distdnas cost."
+        )
 
 
 def _picture_of_a_search(statuses: Sequence[TaskStatus]) -> RenderableType:

@@ -9,6 +9,7 @@ when they run: listing a run's stages must not wait for torch.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,23 @@ from distdnas_hpc.cluster.execute import execute
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config
+from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.storage import read_yaml, write_yaml
-from distdnas_hpc.train.candidates import Candidate, architecture_file, candidates, recurring
+from distdnas_hpc.train.candidates import DISTDNAS, Candidate, architecture_file, candidates, recurring
 
 if TYPE_CHECKING:
     import torch
+
+    from distdnas_hpc.nn.architecture import Architecture
+    from distdnas_hpc.search.aggregate import Aggregate
 
 log = logging.getLogger(__name__)
 
 WHOLE = "all"
 """Name of the task of a stage that has one."""
+BY_DAY = ("distdnas", "distributed", "fresh")
+"""Strategies that search each day by a task of its own."""
 
 
 def preparation(config: Config) -> list[Stage]:
@@ -46,29 +53,39 @@ def cost_model(config: Config) -> list[Stage]:
 
 
 def stages(config: Config) -> list[Stage]:
-    """Return the stages of an experiment, in order."""
+    """Return the stages of an experiment, in order; its strategy decides what is searched, if anything.
+
+    A run that uses another's shards and cost importance (`prepared` in its config) doesn't make them. The report shows
+    days and their mean, so only the strategies that have them get one.
+    """
     searched = tuple(day_name(day) for day in config.search.days)
+    required = config.search.min_days
+    if config.strategy == "one_shot":
+        searched, required = (WHOLE,), None
     models = tuple(candidate.task for candidate in candidates(config))
     again = tuple(candidate.task for candidate in recurring(config))
+    made = [] if config.prepared else [*preparation(config), *cost_model(config)]
+    after = () if config.prepared else ("manifest", "cost")
+    search = [Stage("search", searched, _search, after=after, required=required, gpu=True)]
+    report = [Stage("report", (WHOLE,), _report, after=("train", "recurring") if again else ("train",))]
     return [
-        *preparation(config),
-        *cost_model(config),
-        Stage("search", searched, _search, after=("manifest", "cost"), required=config.search.min_days, gpu=True),
-        Stage("aggregate", (WHOLE,), _aggregate, after=("search",)),
+        *made,
+        *(search if config.strategy != "supernet" else []),
+        Stage("aggregate", (WHOLE,), _aggregate, after=("search",) if config.strategy != "supernet" else after),
         Stage("train", models, _train, after=("aggregate",), gpu=True),
         *([Stage("recurring", again, _recurring, after=("aggregate",), gpu=True)] if again else []),
-        Stage("report", (WHOLE,), _report, after=("train", "recurring") if again else ("train",)),
+        *(report if config.strategy in BY_DAY else []),
     ]
 
 
 def prepared_folder(run: RunFolder) -> Path:
     """Return where a run's shards and their manifest are."""
-    return run.path / "prepared"
+    return (run.config.prepared or run.path) / "prepared"
 
 
 def cost_folder(run: RunFolder) -> Path:
     """Return where a run's cost importance is."""
-    return run.task_folder("cost", WHOLE)
+    return (run.config.prepared or run.path) / "cost" / WHOLE
 
 
 def run_task(run: str, stage: str, task: str, attempt: int) -> None:
@@ -80,6 +97,42 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     execute(folder, known[stage, task], task, attempt)
 
 
+def export(run: RunFolder, name: str | None, out: Path) -> str:
+    """Write a trained model's folder (`serve.model_folder`), and return the model's title.
+
+    Parameters
+    ----------
+    name : of its train task; None for the discovered network, with the first θ and M that is trained.
+
+    Raises
+    ------
+    UserError : no such model is trained, or `out` exists.
+    """
+    from distdnas_hpc.data.manifest import Manifest
+    from distdnas_hpc.serve.model_folder import export_model
+    from distdnas_hpc.train.models import title
+
+    config = run.config
+    known = [*candidates(config), *(Candidate(baseline, baseline) for baseline in BASELINES)]
+    trained = [each for each in known if (run.task_folder("train", each.task) / "model.pt").is_file()]
+    chosen = next((each for each in trained if each.task == name or (name is None and each.model == DISTDNAS)), None)
+    if chosen is None:
+        names = ", ".join(dict.fromkeys(each.task for each in trained)) or "none"
+        raise UserError(f"The run {run.path} has no trained model {name or DISTDNAS}; trained: {names}.")
+    manifest = Manifest.load(prepared_folder(run), config.data)
+    export_model(config, chosen, _architecture(run, chosen), manifest, run.task_folder("train", chosen.task), out)
+    return title(chosen, config.strategy)
+
+
+def _architecture(run: RunFolder, candidate: Candidate) -> "Architecture | None":
+    """Return what the search found for a candidate's θ; None for a baseline."""
+    from distdnas_hpc.nn.architecture import Architecture
+
+    if candidate.theta is None:
+        return None
+    return Architecture.from_dict(read_yaml(run.task_folder("aggregate", WHOLE) / architecture_file(candidate.theta)))
+
+
 def outdated(run: RunFolder) -> list[tuple[str, str]]:
     """Return the tasks (stage, name) whose results lack what is there now.
 
@@ -88,7 +141,7 @@ def outdated(run: RunFolder) -> list[tuple[str, str]]:
     """
     known = {stage.name: stage for stage in stages(run.config)}
     found = []
-    if run.is_done("aggregate", WHOLE):
+    if run.config.strategy in BY_DAY and run.is_done("aggregate", WHOLE):
         searched = {int(task.removeprefix("day_")) for task in known["search"].tasks if run.is_done("search", task)}
         if searched != set(run.result("aggregate", WHOLE)["days"]):
             found = [
@@ -200,31 +253,50 @@ def _cost(work: Work) -> dict[str, Any]:
 
 
 def _search(work: Work) -> dict[str, Any]:
-    """Search one day."""
+    """Search one day, or all of them in one go."""
     from distdnas_hpc.data.manifest import Manifest
     from distdnas_hpc.search.cost import CostImportance
     from distdnas_hpc.search.day import search_day
 
     config = work.run.config
-    importance = CostImportance.from_dict(work.run.result("cost", WHOLE))
+    importance = CostImportance.from_dict(read_yaml(cost_folder(work.run) / "result.yaml"))
     manifest = Manifest.load(prepared_folder(work.run), config.data)
-    return search_day(config, _day(work), manifest, importance, work.folder, _device(config), work.progress)
+    day = config.search.days if work.task == WHOLE else _day(work)
+    return search_day(config, day, manifest, importance, work.folder, _device(config), work.progress)
 
 
 def _aggregate(work: Work) -> dict[str, Any]:
-    """Average the finished days and keep what passes each θ."""
+    """Average the finished days and keep what passes each θ; of the supernet, keep everything."""
+    from distdnas_hpc.nn.architecture import Architecture
     from distdnas_hpc.search.aggregate import aggregate, discretize
 
-    settings = work.run.config.search
-    done = [day for day in settings.days if work.run.is_done("search", day_name(day))]
-    files = {day: work.run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
-    mean = aggregate(files, settings.min_days or len(settings.days))
+    config, settings = work.run.config, work.run.config.search
+    if config.strategy == "supernet":
+        for theta in settings.theta:
+            full = Architecture.full(config.model.blocks).to_dict()
+            write_yaml(work.folder / architecture_file(theta), {"theta": theta, **full})
+        return {"days": []}
+    if config.strategy == "one_shot":
+        found = work.run.task_folder("search", WHOLE) / "architecture.yaml"
+        mean = replace(aggregate({settings.days[-1]: found}, 1), days=settings.days)
+    else:
+        mean = _mean_of_days(work.run)
     write_yaml(work.folder / "aggregate.yaml", mean.to_dict())
     for theta in settings.theta:
         architecture = discretize(mean.alpha, mean.beta, theta)
         write_yaml(work.folder / architecture_file(theta), {"theta": theta, **architecture.to_dict()})
         log.info("mean of days %s, θ = %g: %s", list(mean.days), theta, architecture.to_dict())
     return {"days": list(mean.days)}
+
+
+def _mean_of_days(run: RunFolder) -> "Aggregate":
+    """Average the days whose search is finished."""
+    from distdnas_hpc.search.aggregate import aggregate
+
+    settings = run.config.search
+    done = [day for day in settings.days if run.is_done("search", day_name(day))]
+    files = {day: run.task_folder("search", day_name(day)) / "architecture.yaml" for day in done}
+    return aggregate(files, settings.min_days or len(settings.days))
 
 
 def _train(work: Work) -> dict[str, Any]:
@@ -242,7 +314,6 @@ def _fit(work: Work, known: Sequence[Candidate], *, recurring: bool) -> dict[str
     import torch
 
     from distdnas_hpc.data.manifest import Manifest
-    from distdnas_hpc.nn.architecture import Architecture
     from distdnas_hpc.nn.macs import network_cost
     from distdnas_hpc.train.models import build_network, title
     from distdnas_hpc.train.trainer import train_model
@@ -252,10 +323,7 @@ def _fit(work: Work, known: Sequence[Candidate], *, recurring: bool) -> dict[str
     manifest = Manifest.load(prepared_folder(work.run), config.data)
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     candidate = next(each for each in known if each.task == work.task)
-    architecture = None
-    if candidate.theta is not None:
-        path = work.run.task_folder("aggregate", WHOLE) / architecture_file(candidate.theta)
-        architecture = Architecture.from_dict(read_yaml(path))
+    architecture = _architecture(work.run, candidate)
 
     def build() -> torch.nn.Module:
         return build_network(candidate, config, dense, sparse, architecture)
@@ -263,7 +331,7 @@ def _fit(work: Work, known: Sequence[Candidate], *, recurring: bool) -> dict[str
     cost = network_cost(build, dense, sparse, config.model.dim_s)
     seed = config.seed_of("train", work.task)
     told = {
-        "title": title(candidate),
+        "title": title(candidate, config.strategy),
         "model": candidate.model,
         "theta": candidate.theta,
         "copies": candidate.copies,

@@ -12,6 +12,7 @@ from distdnas_hpc.config.planted import Parts, Planted
 from distdnas_hpc.config.reading import load_config
 from distdnas_hpc.config.search import Cost, Search, Temperature
 from distdnas_hpc.config.section import Days, Section
+from distdnas_hpc.config.study import Strategy, Study
 from distdnas_hpc.config.train import Train
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "Search",
     "Section",
     "Slurm",
+    "Strategy",
+    "Study",
     "Temperature",
     "Train",
     "load_config",

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from distdnas_hpc.config.cluster import Cluster
 from distdnas_hpc.config.data import Data
@@ -14,10 +14,11 @@ from distdnas_hpc.config.model import Checkpoint, Model, Optimizer
 from distdnas_hpc.config.planted import Planted
 from distdnas_hpc.config.search import Cost, Search
 from distdnas_hpc.config.section import Section
+from distdnas_hpc.config.study import Strategy, Study
 from distdnas_hpc.config.train import Train
 
-NO_PART = ("run", "cluster", "checkpoint", "tensorboard")
-"""Keys that decide no result: where the run lives, where its tasks run, how they resume, what they tell meanwhile."""
+NO_PART = ("run", "prepared", "study", "cluster", "checkpoint", "tensorboard")
+"""Keys that decide no result: where the run and its data live, what else is compared, where tasks run, and so on."""
 
 
 class Config(Section):
@@ -25,6 +26,11 @@ class Config(Section):
 
     run: Path = Field(description="the run folder; holds everything of this experiment")
     seed: int = Field(1, ge=0)
+    strategy: Strategy = Field("distdnas", description="how the architecture is found, see docs/study.md")
+    prepared: Path | None = Field(
+        None, description="run folder whose shards and cost importance are used; default: the run makes its own"
+    )
+    study: Study | None = Field(None, description="what 'distdnas study' compares")
     data: Data
     planted: Planted | None = Field(None, description="how 'distdnas planted' writes the raw days; default: it doesn't")
     model: Model = Model()
@@ -35,6 +41,29 @@ class Config(Section):
     checkpoint: Checkpoint = Checkpoint()
     cluster: Cluster = Cluster()
     tensorboard: bool = Field(False, description="whether tasks write TensorBoard's event files beside their results")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strategy_decides(cls, tree: Any) -> Any:
+        """Spell out what a strategy means for other keys, so that the tree holds what is done."""
+        search = tree.get("search") if isinstance(tree, dict) else None
+        if not isinstance(search, dict):
+            return tree
+        if tree.get("strategy") == "distributed":
+            return {**tree, "search": {"gamma": 0.0, **search}}
+        if tree.get("strategy") == "fresh":
+            try:
+                last = max(Search.model_validate({"days": search.get("days")}).days)
+            except ValidationError:
+                return tree  # told when the section is read
+            return {**tree, "search": {**search, "days": last, "min_days": None}}
+        return tree
+
+    @model_validator(mode="after")
+    def _distributed_has_no_gamma(self) -> "Config":
+        if self.strategy == "distributed" and self.search.gamma:
+            raise ValueError("strategy 'distributed' means γ = 0: remove search.gamma, or set strategy to distdnas")
+        return self
 
     @model_validator(mode="after")
     def _days_exist(self) -> "Config":

@@ -35,6 +35,7 @@ def load_config(path: Path, profile: str | None = None) -> Config:
         raise UserError(_sentences(error, path, lines, Config)) from None
     absolute = {
         "run": config.run.expanduser().absolute(),
+        "prepared": config.prepared.expanduser().absolute() if config.prepared else None,
         "data": config.data.model_copy(update={"raw": str(Path(config.data.raw).expanduser().absolute())}),
     }
     return config.model_copy(update=absolute)

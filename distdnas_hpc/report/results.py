@@ -203,6 +203,7 @@ def read_results(run: Path) -> Results:
         else:
             models.append(_read_model(candidate, folder, result, differences.get(candidate.task)))
     folders = {day: run / "search" / f"day_{day:02d}" for day in config.search.days}
+    made = config.prepared or run
     environment = run / "environment.yaml"
     return Results(
         run=run,
@@ -210,13 +211,13 @@ def read_results(run: Path) -> Results:
         models=tuple(models),
         diverged=diverged,
         missing_models=tuple(missing_models),
-        cost=read_cost(run / "cost" / "all") if _is_done(run / "cost" / "all") else None,
+        cost=read_cost(made / "cost" / "all") if _is_done(made / "cost" / "all") else None,
         days={day: _read_day(day, folder) for day, folder in folders.items() if _is_done(folder)},
         missing_days=tuple(day for day, folder in folders.items() if not _is_done(folder)),
         found=_read_found(run / "aggregate" / "all", config.search.theta)
-        if _is_done(run / "aggregate" / "all")
+        if (run / "aggregate" / "all" / "aggregate.yaml").is_file()
         else None,
-        manifest=Manifest.load(run / "prepared") if (run / "prepared" / MANIFEST).is_file() else None,
+        manifest=Manifest.load(made / "prepared") if (made / "prepared" / MANIFEST).is_file() else None,
         tasks=_read_tasks(run),
         environment=read_yaml(environment) if environment.is_file() else {},
     )

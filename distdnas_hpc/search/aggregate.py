@@ -43,13 +43,14 @@ class Aggregate:
         return {"days": list(self.days), **modules, **sides}
 
 
-def aggregate(files: Mapping[int, Path], min_days: int) -> Aggregate:
-    """Average the probabilities of the days whose file exists, all days alike.
+def aggregate(files: Mapping[int, Path], min_days: int, *, by_rows: bool = False) -> Aggregate:
+    """Average the probabilities of the days whose file exists.
 
     Parameters
     ----------
     files : `architecture.yaml` of each day that was to be searched.
     min_days : how many must be there.
+    by_rows : weight each day by the rows that it was searched on; default: all days alike. Spreads weight none.
 
     Raises
     ------
@@ -71,7 +72,9 @@ def aggregate(files: Mapping[int, Path], min_days: int) -> Aggregate:
             )
     alpha, beta = (np.array([content[side] for content in contents.values()]) for side in ("alpha", "beta"))
     spreads = (side.std(axis=0, ddof=1) if len(found) > 1 else np.zeros_like(side[0]) for side in (alpha, beta))
-    return Aggregate(tuple(found), alpha.mean(axis=0), beta.mean(axis=0), *spreads)
+    weights = [content["rows"] if by_rows else 1 for content in contents.values()]
+    means = (np.average(side, axis=0, weights=weights) for side in (alpha, beta))
+    return Aggregate(tuple(found), *means, *spreads)
 
 
 def discretize(alpha: Probabilities, beta: Probabilities, theta: float) -> Architecture:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from distdnas_hpc.checkpoint import Checkpoints, identity
 from distdnas_hpc.config import Config
-from distdnas_hpc.data.feed import Feed
+from distdnas_hpc.data.feed import Batch, Feed
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.loop import Loop, Part, diagnosed
@@ -41,7 +42,7 @@ TRAJECTORY = pa.schema(
 @diagnosed
 def search_day(
     config: Config,
-    day: int,
+    day: int | Sequence[int],
     manifest: Manifest,
     importance: CostImportance,
     folder: Path,
@@ -50,6 +51,8 @@ def search_day(
     suspect: Trouble | None = None,
 ) -> dict[str, Any]:
     """Search one day: batches train w and the architecture weights, each row seen once.
+
+    Several days are searched in their order in one pass, each shuffled by itself (one-shot DNAS, paper Table II).
 
     On a CPU with one thread, equal seeds give equal architecture weights bit for bit, however often the search was
     interrupted: it goes on from the last checkpoint in the folder.
@@ -72,19 +75,27 @@ def search_day(
     KeyboardInterrupt : told to stop; between two steps, with a checkpoint of the last.
     """
     settings = config.search
-    name = f"day_{day:02d}"
+    days = (day,) if isinstance(day, int) else tuple(day)
+    name = f"day_{day:02d}" if isinstance(day, int) else "all"
     seed = config.seed_of("search", name)
-    feed = Feed(manifest, day, settings.batch_size, shuffle_seed=config.seed_of("search", name, "feed"))
-    batches_a_step = BATCHES[settings.bilevel]
-    steps = len(feed) // batches_a_step
-    if steps == 0:
-        raise UserError(
-            f"Day {day} has {feed.rows} rows, one batch: a search needs a batch for w and one for A and B. "
-            f"Lower search.batch_size ({settings.batch_size})."
+    feeds = {
+        each: Feed(
+            manifest, each, settings.batch_size, shuffle_seed=config.seed_of("search", f"day_{each:02d}", "feed")
         )
+        for each in days
+    }
+    batches_a_step = BATCHES[settings.bilevel]
+    for each, feed in feeds.items():
+        if len(feed) < batches_a_step:
+            raise UserError(
+                f"Day {each} has {feed.rows} rows, one batch: a search needs a batch for w and one for A and B. "
+                f"Lower search.batch_size ({settings.batch_size})."
+            )
+    steps = sum(len(feed) // batches_a_step for feed in feeds.values())
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     memory = search_memory(config, manifest.table_sizes, dense, sparse)
-    log.info("day %d: %d rows, %d steps; %s", day, feed.rows, steps, memory)
+    rows = sum(feed.rows for feed in feeds.values())
+    log.info("day %s: %d rows, %d steps; %s", ", ".join(map(str, days)), rows, steps, memory)
     torch.manual_seed(seed)
     gumbel = torch.Generator().manual_seed(config.seed_of("search", name, "gumbel"))
     supernet = Network(Architecture.full(config.model.blocks), config.model, dense, sparse)
@@ -108,17 +119,18 @@ def search_day(
     }
     with Loop(steps, checkpoints, config.checkpoint, model, trajectory, parts, suspect) as loop:
         done = loop.resume()
-        of_steps = zip(feed.batches(done)) if settings.bilevel == "joint" else feed.pairs(done)
+        of_steps = _of_steps(feeds, settings.bilevel, done)
         architecture = None
         progress.start(done / steps, trajectory.rows)
         for step in loop.steps():
-            of_step = [batch.to(device) for batch in next(of_steps)]
+            of_day, batches = next(of_steps)
+            of_step = [batch.to(device) for batch in batches]
             temperature = settings.temperature.at(step / steps)
             w_alone = step <= settings.architecture_after * steps
             found = bilevel.step(of_step, temperature, warmup(step, settings.warmup_steps), w_alone=w_alone)
 
             rows = sum(len(batch.label) for batch in of_step)
-            point = trajectory.add(step, rows, *found, day=day)
+            point = trajectory.add(step, rows, *found, day=of_day)
             if point is not None:
                 point |= _weights_now(weights, importance) | {"temperature": temperature}
                 architecture = {"alpha": point["alpha"], "beta": point["beta"]}
@@ -126,9 +138,10 @@ def search_day(
     rows, seconds = trajectory.rows, trajectory.seconds  # the last step is read, so the device has finished
 
     trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
-    _write_architecture(folder / "architecture.yaml", config, day, rows, seed, weights)
+    _write_architecture(folder / "architecture.yaml", config, days, rows, seed, weights)
     peak = trajectory.points[-1]["memory_bytes"] / 1e9
-    log.info("day %d searched: %d rows, %d steps, loss %.4f, %.2f GB", day, rows, steps, trajectory.loss, peak)
+    names = ", ".join(map(str, days))
+    log.info("day %s searched: %d rows, %d steps, loss %.4f, %.2f GB", names, rows, steps, trajectory.loss, peak)
     return {
         "rows": rows,
         "steps": steps,
@@ -137,6 +150,16 @@ def search_day(
         "loss_w": trajectory.points[-1]["loss_w"],
         "loss_architecture": trajectory.points[-1]["loss_architecture"],
     }
+
+
+def _of_steps(feeds: Mapping[int, Feed], bilevel: str, done: int) -> Iterator[tuple[int, Sequence[Batch]]]:
+    """Yield the day and the batches of each step, after `done` steps; what is left of a day takes part in none."""
+    for day, feed in feeds.items():
+        steps = len(feed) // BATCHES[bilevel]
+        if done < steps:
+            for batches in zip(feed.batches(done)) if bilevel == "joint" else feed.pairs(done):
+                yield day, batches
+        done = max(done - steps, 0)
 
 
 def _weights_now(weights: ArchitectureWeights, importance: CostImportance) -> dict[str, Any]:
@@ -148,7 +171,7 @@ def _weights_now(weights: ArchitectureWeights, importance: CostImportance) -> di
 
 
 def _write_architecture(
-    path: Path, config: Config, day: int, rows: int, seed: int, weights: ArchitectureWeights
+    path: Path, config: Config, days: Sequence[int], rows: int, seed: int, weights: ArchitectureWeights
 ) -> None:
     with torch.no_grad():
         probabilities = weights.probabilities()
@@ -156,7 +179,7 @@ def _write_architecture(
     write_yaml(
         path,
         {
-            "day": day,
+            "day": days[-1],
             "rows": rows,
             "seed": seed,
             "config": config.fingerprint(),

@@ -3,10 +3,20 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from distdnas_hpc.config import Config
+from distdnas_hpc.config import Config, Strategy
 
 DISTDNAS = "distdnas"
 """The discovered network's name among models."""
+
+
+TITLES: dict[Strategy, str] = {
+    "distdnas": "DistDNAS",
+    "distributed": "Distributed DNAS",
+    "one_shot": "One-shot DNAS",
+    "fresh": "Freshness DNAS",
+    "supernet": "SuperNet",
+}
+"""Names of the discovered network by how it was found (paper, Table II)."""
 
 
 class Candidate(NamedTuple):

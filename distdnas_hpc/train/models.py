@@ -2,12 +2,12 @@
 
 from torch import nn
 
-from distdnas_hpc.config import Config
+from distdnas_hpc.config import Config, Strategy
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.baselines.registry import REGISTRY, Baseline
 from distdnas_hpc.nn.network import Network
-from distdnas_hpc.train.candidates import DISTDNAS, Candidate
+from distdnas_hpc.train.candidates import DISTDNAS, TITLES, Candidate
 
 
 def build_network(
@@ -32,10 +32,11 @@ def build_network(
     return _baseline(candidate.model).build(config.model, dense, sparse)
 
 
-def title(candidate: Candidate) -> str:
+def title(candidate: Candidate, strategy: Strategy = "distdnas") -> str:
     """Return the name under which tables and figures show a model."""
     if candidate.model == DISTDNAS:
-        return f"DistDNAS (θ={candidate.theta:g}, M={candidate.copies})"
+        theta = "" if strategy == "supernet" else f"θ={candidate.theta:g}, "
+        return f"{TITLES[strategy]} ({theta}M={candidate.copies})"
     return _baseline(candidate.model).title
 
 
