@@ -99,14 +99,14 @@ def test_a_failing_a_killed_and_a_cancelled_day_go_again(slurm, undisturbed, tmp
 def test_what_slurm_begins_again_goes_on_from_its_checkpoint(slurm, undisturbed, tmp_path):
     """scontrol requeue, a time limit that is near, preemption by a partition of higher priority: nobody does anything.
 
-    Meanwhile slurmctld crashes and comes back, and there is no accounting.
+    Meanwhile slurmctld is restarted, and then there is no accounting.
     """
     run = before_the_search(undisturbed, tmp_path, gres="gpu:a5000:1")
+    launch(run)
+    frozen = freeze(slurm, run, *DAYS)
+    slurm.restart_controller()
+    slurm.wait(lambda: len(slurm.squeue()) == 6, "the jobs again")
     with slurm.without_accounting():
-        launch(run)
-        frozen = freeze(slurm, run, *DAYS)
-        slurm.restart_controller()
-        slurm.wait(lambda: len(slurm.squeue()) == 6, "the jobs again")
         requeued, _, limited = (jobs(run)[day] for day in DAYS)
         slurm.command("scontrol", "requeue", requeued)
         node = started(run, "day_02")["slurmd_nodename"]
@@ -232,15 +232,23 @@ def test_two_runs_side_by_side_one_by_command_and_one_by_scripts(slurm, undistur
     assert [two.is_done("search", day) for day in DAYS] == [True, False, True]
     assert not one.is_done("aggregate", "all")
 
-    resubmit(one)
-    told = script("resubmit_failed.sh", two.path)
+    told = script("resubmit_failed.sh", one.path)
     assert told.returncode == 0, told.stderr
-    assert "days 2%256" in told.stdout
+    without = resubmit(two, "--min-days", "2")
+    assert (without["others"][0], without["left_out"]) == ("aggregate/all", ["search/day_02"])
     slurm.wait_until_empty()
-    assert findings(one.path) == findings(two.path) == findings(undisturbed)
+    assert findings(one.path) == findings(undisturbed)
+    assert script("resubmit_failed.sh", one.path).stdout.startswith("Nothing is missing.")
+    assert read_yaml(two.path / "aggregate/all/result.yaml")["days"] == [1, 3]
+    assert (two.path / "report.html").is_file()
+
+    assert [each["task"] for each in resubmit(two, "--day", "2")["again"]] == ["search/day_02"]
+    slurm.wait_until_empty()
     assert "going on after step" in log(two, "day_02", 2)
-    told = script("resubmit_failed.sh", two.path)
-    assert told.stdout.startswith("Nothing is missing.")
+    assert resubmit(two)["renewed"][0] == "aggregate/all"
+    slurm.wait_until_empty()
+    assert findings(two.path) == findings(undisturbed)
+    assert read_yaml(two.path / "superseded/01/aggregate/all/result.yaml")["days"] == [1, 3]
 
 
 def test_every_command_of_the_page_works_as_written(slurm, undisturbed, tmp_path):
