@@ -20,6 +20,7 @@ from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.resubmit import Wishes
 from distdnas_hpc.cluster.resubmit import resubmit as mend
 from distdnas_hpc.cluster.slurm import wait
+from distdnas_hpc.cluster.status import submitted_jobs
 from distdnas_hpc.cluster.submission import Request, submit
 from distdnas_hpc.storage import read_yaml
 from tests.cluster.small_stages import make_run, plan, run_task, stages_of
@@ -129,12 +130,15 @@ def test_tasks_that_ended_without_a_word_go_again_with_what_they_lacked(slurm, u
     """A node goes down, a time limit comes near, memory runs out; in another run a task is deaf to warnings."""
     deaf = make_run(
         tmp_path / "deaf", {"name": "search", "tasks": ["1"]}, do={"search/1": "deaf"},
-        cluster={"slurm": {"time_minutes": 1}},
+        cluster={"slurm": {"time_minutes": 10, "sbatch": {"nodelist": "n4"}}},
     )  # fmt: skip
     submit(deaf, stages_of(deaf), run_task)
-    run = before_the_search(undisturbed, tmp_path, gres="gpu:a5000:1", time_minutes=1, mem_gb=1)
+    run = before_the_search(undisturbed, tmp_path, gres="gpu:a5000:1", mem_gb=1, sbatch={"exclude": "n4"})
     launch(run)
     lost, limited, big = freeze(slurm, run, *DAYS)
+    slurm.limit_time(jobs(run)["day_02"])
+    slurm.wait(lambda: (deaf.attempt_folder("search", "1", 1) / "progress.json").is_file(), "the deaf task at work")
+    slurm.limit_time(submitted_jobs(deaf)["search", "1", 1])
     node = started(run, "day_01")["slurmd_nodename"]
     slurm.command("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
     slurm.wait(lambda: slurm.squeue().get(jobs(run)["day_01"]) != "RUNNING", "day 1 queued again")
@@ -142,10 +146,10 @@ def test_tasks_that_ended_without_a_word_go_again_with_what_they_lacked(slurm, u
         thaw(lost)
     slurm.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
     os.kill(big, signal.SIGKILL)  # as the kernel does when memory runs out, which ends the task with status 137
-    stop_comes(slurm, run, "day_02", limited)  # after 54 seconds
+    stop_comes(slurm, run, "day_02", limited)
     wait(run, interval=0.2)
     assert [run.is_done("search", day) for day in DAYS] == [True, True, False]
-    assert resubmit(run, "--mem-gb", "2")["again"] == [{"task": "search/day_03", "mem_gb": 2.0, "minutes": 1}]
+    assert resubmit(run, "--mem-gb", "2")["again"] == [{"task": "search/day_03", "mem_gb": 2.0, "minutes": 10}]
     wait(run, interval=0.2)
     assert findings(run.path) == findings(undisturbed)
     assert all("going on after step" in log(run, day, 2) for day in DAYS)
@@ -156,7 +160,7 @@ def test_tasks_that_ended_without_a_word_go_again_with_what_they_lacked(slurm, u
     assert small_states(deaf, queue(deaf)) == {"search/1": "timed out"}
     plan(deaf)
     did = mend(deaf, stages_of(deaf), run_task, Wishes())
-    assert did.again == {("search", "1"): Request(None, 2)}, "twice the time"
+    assert did.again == {("search", "1"): Request(None, 20)}, "twice the time"
     wait(deaf, interval=0.2)
     assert deaf.is_done("search", "1")
 
