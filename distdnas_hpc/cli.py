@@ -29,6 +29,7 @@ from distdnas_hpc.data.planted_days import write_planted_days
 from distdnas_hpc.doctor import examine
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import UnfinishedError, launch, launch_day, mend, scripts
+from distdnas_hpc.launch_scripts import lines_for_launch_script, run_stages_in_job
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
 from distdnas_hpc.report.forming import forming
@@ -507,13 +508,63 @@ def logs(
         typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
 
 
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/quickstart.")],
+    out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="The model's new folder.")],
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A folder of RUN/train. Default: the discovered network.")
+    ] = None,
+) -> None:
+    """Write a trained model as a folder that needs no run: weights, id maps, statistics, and a torch.export program.
+
+    'distdnas predict' answers with it.
+    """
+    told = pipeline.export(RunFolder(folder), model, out_folder)
+    out.print(f"{told}: {out_folder}. Use it with: distdnas predict {out_folder} FILE", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'distdnas export' wrote.")],
+    raw: Annotated[Path, typer.Argument(metavar="FILE", help="Raw rows, as the model was trained on, maybe gzipped.")],
+    out_file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="A text file. Default: the standard output.")
+    ] = None,
+) -> None:
+    """Give the click probability of each raw row, one a line, in the rows' order. The rows need no label."""
+    from distdnas_hpc.serve.model_folder import load_model
+    from distdnas_hpc.serve.predict import predict_file
+
+    served = load_model(model)
+    with ForegroundProgress(err, "predict") as progress:
+        rows = predict_file(served, raw, out_file, progress)
+    if out_file is not None:
+        out.print(f"{rows:,} probabilities of {served.title}: {out_file}", soft_wrap=True, highlight=False)
+
+
 @app.command(hidden=True)
-def task(folder: Path, stage: str, name: str, attempt: Annotated[int, typer.Option(min=1)]) -> None:
-    """Run one task in this process; what the local executor starts."""
+def task(folder: Path, stage: str, name: str, attempt: Annotated[int | None, typer.Option(min=1)] = None) -> None:
+    """Run one task in this process; what the local executor and slurm/search_array.sbatch start."""
     try:
-        pipeline.run_task(str(folder), stage, name, attempt)
+        number = attempt or RunFolder(folder).new_attempt(stage, name)
+        pipeline.run_task(str(folder), stage, name, number)
     except (TaskError, KeyboardInterrupt):  # how it ended stands in the attempt's folder
         raise typer.Exit(1) from None
+
+
+@app.command(hidden=True)
+def stages(folder: Path, names: list[str], workers: Annotated[int, typer.Option(min=1)] = 1) -> None:
+    """Run what is missing of some stages in this job; what slurm/prepare.sbatch and finish.sbatch start."""
+    if not run_stages_in_job(RunFolder(folder), names, workers):
+        raise typer.Exit(1)
+
+
+@app.command(hidden=True)
+def init(config_file: ConfigFile) -> None:
+    """Make a run folder, or look at one, for slurm/launch.sh: print what is to be submitted, a word a line."""
+    for line in lines_for_launch_script(load_config(config_file)):
+        typer.echo(line)
 
 
 def _read_days(text: str) -> tuple[int, ...]:
@@ -532,6 +583,8 @@ def _show_comparison(run: RunFolder, as_json: bool) -> None:
         return
     out.print(comparison_table(results))
     out.print(caveat(results), soft_wrap=True, highlight=False)
+    for title, reason in results.diverged.items():
+        out.print(f"{title} diverged: {reason}", soft_wrap=True, highlight=False, markup=False)
     if (run.path / "report.html").is_file():
         out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
 

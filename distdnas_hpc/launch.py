@@ -74,7 +74,8 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
             jobs = submission.submit(run, stages, pipeline.run_task)
         except KeyboardInterrupt:
             raise UnfinishedError([]) from None  # it has cancelled what it had submitted
-        console.print(f"Submitted {jobs} tasks to Slurm. Look with: distdnas status {run.path}", highlight=False)
+        told = f"Submitted {jobs} tasks to Slurm" if jobs else "Nothing was submitted, every task is done"
+        console.print(f"{told}. Look with: distdnas status {run.path}", highlight=False, soft_wrap=True)
         if detach:
             return run
         with progress_shown(run, stages, console, lambda: queue(run), SLURM_INTERVAL):

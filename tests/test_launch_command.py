@@ -80,7 +80,7 @@ def test_a_day_that_is_done_later_is_taken_into_the_results(finished_run, tmp_pa
     dlrm = (run.path / "train/dlrm/result.yaml").read_bytes()
     told = distdnas("run", config, "--cluster", "inline")
     assert told.returncode == 0, told.stderr
-    assert "A day is done that the results lack" in told.stderr
+    assert "Some results lack a day or a model that is there" in told.stderr
     assert findings(run.path) == findings(finished_run)
     assert read_yaml(run.path / "superseded/01/aggregate/all/result.yaml")["days"] == [1]
     assert (run.path / "superseded/01/report.html").is_file()

@@ -252,40 +252,53 @@ def _submit(run: RunFolder, array: Array, function: TaskFunction, after: str, co
     return jobs
 
 
-def _parameters(config: Config, path: Path, array: Array, after: str, code: Path) -> dict[str, Any]:
-    """Return submitit's parameters for an array; what the config leaves open is left to the cluster."""
-    cluster, slurm, request = config.cluster, config.cluster.slurm, array.request
-    further = {
-        "kill-on-invalid-dep": "yes",
-        "requeue": True,
-        "chdir": path,
-        **{key: value for key, value in slurm.sbatch.items() if value is not False},
-    }
-    here = shlex.quote(str(code))
-    setup = [
-        f"export OMP_NUM_THREADS={cluster.threads}",
-        *slurm.setup,
-        # Python looks for modules in its working directory first, and then here.
-        f"cd {here} && export PYTHONPATH={here}${{PYTHONPATH:+:$PYTHONPATH}}",
-    ]
-    parameters = {
-        "job_name": f"{path.name}/{array.stage.name}",
+def asked(config: Config, request: Request, *, gpu: bool) -> dict[str, Any]:
+    """Return what a task asks Slurm for, by the names of sbatch's options; the cluster decides what isn't there."""
+    slurm = config.cluster.slurm
+    options = {
         "partition": slurm.partition,
         "account": slurm.account,
         "qos": slurm.qos,
         "constraint": slurm.constraint,
-        "gres": slurm.gres if array.stage.gpu else None,
+        "gres": slurm.gres if gpu else None,
         "time": request.minutes,
         "mem": f"{round(request.mem_gb * 1024)}M" if request.mem_gb is not None else None,
-        "cpus_per_task": cluster.threads,
-        # Since Slurm 22.05 srun no longer takes the number of CPUs from its job.
-        "srun_args": [f"--cpus-per-task={cluster.threads}"],
-        "mail_user": slurm.mail_user,
-        "mail_type": slurm.mail_type,
-        "array_parallelism": array.parallel,
-        "signal_delay_s": min(WARNING, request.minutes * 6),
-        "setup": setup,
-        "dependency": after or None,
-        "additional_parameters": further,
+        "cpus-per-task": config.cluster.threads,
+        "mail-user": slurm.mail_user,
+        "mail-type": slurm.mail_type,
+        **{key: value for key, value in slurm.sbatch.items() if value is not False},
     }
-    return {key: value for key, value in parameters.items() if value is not None}
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def setup(config: Config, code: Path) -> list[str]:
+    """Return the shell lines before a task."""
+    here = shlex.quote(str(code))
+    return [
+        f"export OMP_NUM_THREADS={config.cluster.threads}",
+        *config.cluster.slurm.setup,
+        # Python looks for modules in its working directory first, and then here.
+        f"cd {here} && export PYTHONPATH={here}${{PYTHONPATH:+:$PYTHONPATH}}",
+    ]
+
+
+def warning(request: Request) -> int:
+    """Return how many seconds before its end a task is told."""
+    return min(WARNING, request.minutes * 6)
+
+
+def _parameters(config: Config, path: Path, array: Array, after: str, code: Path) -> dict[str, Any]:
+    """Return submitit's parameters for an array."""
+    options = asked(config, array.request, gpu=array.stage.gpu)
+    parameters = {
+        "job_name": f"{path.name}/{array.stage.name}",
+        "cpus_per_task": options.pop("cpus-per-task"),
+        # Since Slurm 22.05 srun no longer takes the number of CPUs from its job.
+        "srun_args": [f"--cpus-per-task={config.cluster.threads}"],
+        "array_parallelism": array.parallel,
+        "time": options.pop("time"),
+        "signal_delay_s": warning(array.request),
+        "setup": setup(config, code),
+        "additional_parameters": {"kill-on-invalid-dep": "yes", "requeue": True, "chdir": path, **options},
+    }
+    return parameters | ({"dependency": after} if after else {})

@@ -114,5 +114,5 @@ def open_raw(path: Path) -> Generator[tuple[BufferedIOBase | RawIOBase, FileIO],
         ) from None
     except OSError as error:
         raise UserError(
-            f"The raw file {path} can't be read ({error.strerror}); mend that or correct data.raw."
+            f"The raw file {path} can't be read ({error.strerror or error}); mend that or correct data.raw."
         ) from None

@@ -27,7 +27,7 @@ _TEXT = pa.csv.WriteOptions(include_header=False, delimiter="\t", quoting_style=
 def write_planted_days(config: Config, progress: Progress) -> list[dict[str, Any]]:
     """Write the days that are not there, as `data.raw` and `planted` say, and return what is true about each.
 
-    Each day is written whole or not at all, then its truth; equal configs give equal bytes, whichever days are there.
+    Each day appears whole or not at all, and after its truth; equal configs give equal bytes, whichever days are there.
 
     Raises
     ------
@@ -54,21 +54,20 @@ def truth_file(raw: Path) -> Path:
 
 def _truth_there(config: Config, day: int) -> dict[str, Any] | None:
     raw = config.data.raw_file(day)
-    path = truth_file(raw)
-    if path.is_file() and raw.is_file():
-        truth = read_yaml(path)
-        if truth.get("planted") == _identity(config) and truth.get("day") == day:
-            return truth
-    elif not raw.exists():
+    if not raw.exists():
         return None
-    elif not path.exists():
+    if not truth_file(raw).exists():
         raise UserError(
-            f"{raw} is there, without a {path.name} that says how it was planted; move it away, or let data.raw name "
-            "another folder."
+            f"{raw} is there, without a {truth_file(raw).name} that says how it was planted; move it away, or let "
+            "data.raw name another folder."
         )
-    raise UserError(
-        f"{raw} was planted from other settings; let data.raw name another folder, or remove the planted days there."
-    )
+    truth = read_yaml(truth_file(raw))
+    if (truth.get("day"), truth.get("planted")) != (day, _identity(config)):
+        raise UserError(
+            f"{raw} was planted from other settings; let data.raw name another folder, or remove the planted days "
+            "there."
+        )
+    return truth
 
 
 def _identity(config: Config) -> dict[str, Any]:
@@ -86,17 +85,19 @@ def _write_day(config: Config, plant: Planted, day: int, progress: Progress) -> 
     raw = config.data.raw_file(day)
     raw.parent.mkdir(parents=True, exist_ok=True)
     clicks = 0
-    with atomic_write(raw) as temporary, _open_text(temporary, packed=raw.suffix == ".gz") as file:
-        for first in range(0, plant.rows, _BLOCK):
-            rows = truth.draw(min(_BLOCK, plant.rows - first), rng)
-            p = truth.probability(rows)
-            label = rng.random(len(p)) < p
-            pa.csv.write_csv(_as_table(label, rows, tokens), file, _TEXT)
-            optimum.add(p)
-            clicks += int(label.sum())
-            progress.update((day - 1 + (first + len(p)) / plant.rows) / config.data.days)
-    found = {"day": day, "rows": plant.rows, "clicks": clicks, "bayes": dict(optimum.scores())}
-    write_yaml(truth_file(raw), {**found, "planted": _identity(config)})
+    with atomic_write(raw) as temporary:
+        with _open_text(temporary, packed=raw.suffix == ".gz") as file:
+            for first in range(0, plant.rows, _BLOCK):
+                rows = truth.draw(min(_BLOCK, plant.rows - first), rng)
+                p = truth.probability(rows)
+                label = rng.random(len(p)) < p
+                pa.csv.write_csv(_as_table(label, rows, tokens), file, _TEXT)
+                optimum.add(p)
+                clicks += int(label.sum())
+                progress.update((day - 1 + (first + len(p)) / plant.rows) / config.data.days)
+        found = {"day": day, "rows": plant.rows, "clicks": clicks, "bayes": dict(optimum.scores())}
+        found["planted"] = _identity(config)
+        write_yaml(truth_file(raw), found)  # before the day appears, so that a day which is there has its truth
     return found
 
 

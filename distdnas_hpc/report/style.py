@@ -81,7 +81,7 @@ svg .dashed { stroke-dasharray: 2 3; stroke: var(--muted); opacity: .5; }
 svg .axis { stroke: var(--muted); }
 svg .line { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
 svg .line.line:hover { stroke-width: 3.5; }
-svg .m1, svg .m2, svg .m3, svg .m4, svg .m5 { stroke-width: 1.2; }
+svg .m1, svg .m2, svg .m3, svg .m4, svg .m5 { stroke-width: 1.2; stroke-opacity: .75; }
 svg .m1 { stroke: var(--c1); } svg .m2 { stroke: var(--c2); } svg .m3 { stroke: var(--c3); }
 svg .m4 { stroke: var(--c4); } svg .m5 { stroke: var(--c5); }
 svg .day { stroke: var(--dense); opacity: .75; }

@@ -39,6 +39,12 @@ def failed(run, stage, task, job="90", reason="ValueError: it is broken", **aske
     end_attempt(submitted(run, stage, task, job, **asked), "failed", reason)
 
 
+def died(run, stage, task, job="90", **asked):
+    """Without a word."""
+    started = {"host": "n1", "pid": 1, "born": "1", "time": "2026-01-01T00:00:00+00:00"}
+    write_yaml(submitted(run, stage, task, job, **asked) / "started.yaml", started)
+
+
 def chosen(run, alive=(), **wishes):
     view = _View(run, stages_of(run), set(alive))
     return ["/".join(task) for task in view.chosen(stages_of(run), Wishes(**wishes))]
@@ -116,11 +122,7 @@ def ends(monkeypatch):
 )
 def test_what_was_too_little_is_doubled_up_to_a_limit(run, ends, end, asked, again):
     ends["90"] = end
-    submitted(run, "search", "1", "90", **asked)
-    write_yaml(
-        run.attempt_folder("search", "1", 1) / "started.yaml",
-        {"host": "n1", "pid": 1, "born": "1", "time": "2026-01-01T00:00:00+00:00"},
-    )
+    died(run, "search", "1", **asked)
     assert requests(run) == {("search", "1"): again}
 
 
@@ -131,7 +133,7 @@ def test_a_task_that_always_came_near_its_limit_gets_more_time(run, ends):
 
 def test_what_had_the_most_is_refused_unless_more_is_given(run, ends):
     ends["90"] = "OUT_OF_MEMORY"
-    failed(run, "search", "1", mem_gb=32.0, minutes=60)
+    died(run, "search", "1", mem_gb=32.0, minutes=60)
     with pytest.raises(
         UserError, match=r"search/1 ran out of 32 GB of memory \(give more: --mem-gb\).*Nothing was sub"
     ):

@@ -1,9 +1,11 @@
-"""What is wrong in a day's raw file is told, in text and in CSV, plain and packed; what only looks wrong is taken."""
+"""What is wrong in a day's raw file is told: text, CSV, both packed, and Parquet. What only looks wrong is taken."""
 
 import gzip
 import re
 from collections.abc import Callable
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from distdnas_hpc.config import Data
@@ -172,6 +174,55 @@ def test_a_damaged_gzip_file_is_named(tmp_path, kind, damage, on_bad_row):
     with pytest.raises(UserError, match=rf"The raw file {raw} is a damaged or cut-off gzip file \(.*\); copy it again"):
         parse_day(data, 1, tmp_path / "parsed", tmp_path / "prepared", Progress(None))
     assert not list(tmp_path.rglob("*.h5"))
+
+
+PARQUET = {
+    "no label": ("label", None, "label is '' but must be 0 or 1"),
+    "label 2": ("label", 2, "label is '2' but must be 0 or 1"),
+    "half a label": ("label", 0.5, r"label is '0\.5' but must be 0 or 1"),
+    "a fraction": ("I1", 1.5, r"I1 is '1\.5' but must be an integer"),
+    "beyond 32 bits": ("I2", 2**31, "I2 is '2147483648' but must be an integer"),
+    "beyond 64 bits": ("I2", 2.0**70, "I2 is '1180591620717411303424' but must be an integer"),
+    "NUL": ("C1", "a\0", r"C1 is 'a\\x00' but must be a text without NUL bytes"),
+}
+
+
+def parquet_data(folder, on_bad_row: str = "fail") -> Data:
+    schema = SCHEMAS["csv"] | {"format": "parquet"}
+    tree = {"schema": schema, "raw": f"{folder}/day_{{day}}", "days": 1, "on_bad_row": on_bad_row}
+    return Data.model_validate(tree)
+
+
+@pytest.mark.parametrize(("column", "value", "sentence"), PARQUET.values(), ids=PARQUET)
+def test_a_faulty_row_of_parquet_is_named_or_left_out(tmp_path, column, value, sentence):
+    columns = {name: [1, 0, 1, 0] for name in ("label", "I1", "I2")} | {
+        name: ["a", "b", "c", ""] for name in ("C1", "C2")
+    }
+    columns[column][2] = value
+    pq.write_table(pa.table(columns), tmp_path / "day_0")
+    with pytest.raises(UserError, match=rf"day_0, row 3: {sentence}"):
+        parse_day(parquet_data(tmp_path), 1, tmp_path / "parsed", tmp_path / "prepared", Progress(None))
+    told = parse_day(parquet_data(tmp_path, "skip"), 1, tmp_path / "parsed", tmp_path / "prepared", Progress(None))
+    assert (told["rows"], told["rejected"]) == (3, 1)
+
+
+@pytest.mark.parametrize("length", [0, 3, 0.5, -1])
+def test_a_parquet_file_that_is_cut_off_is_named(tmp_path, length):
+    columns = {name: [1, 0] * 500 for name in ("label", "I1", "I2", "C1", "C2")}
+    pq.write_table(pa.table(columns), tmp_path / "day_0")
+    whole = (tmp_path / "day_0").read_bytes()
+    (tmp_path / "day_0").write_bytes(whole[: int(length * len(whole)) if length == 0.5 else length])
+    with pytest.raises(UserError, match=r"The raw file .*day_0 (can't be read as parquet|is empty)"):
+        parse_day(parquet_data(tmp_path), 1, tmp_path / "parsed", tmp_path / "prepared", Progress(None))
+
+
+def test_a_parquet_file_with_another_checksum_is_named(tmp_path):
+    columns = {name: [1, 0] * 500 for name in ("label", "I1", "I2", "C1")} | {"C2": [f"word {i}" for i in range(1000)]}
+    path = tmp_path / "day_0"
+    pq.write_table(pa.table(columns), path, compression="none", write_page_checksum=True)
+    path.write_bytes(path.read_bytes().replace(b"word 500", b"ward 500"))
+    with pytest.raises(UserError, match=r"day_0 can't be read \(.*CRC checksum.*\); mend that"):
+        parse_day(parquet_data(tmp_path), 1, tmp_path / "parsed", tmp_path / "prepared", Progress(None))
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path, kind):

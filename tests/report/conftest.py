@@ -91,6 +91,7 @@ class SyntheticRun:
             "step": pa.array(range(1, 19), pa.int32()),
             "alpha": pa.array([row.ravel().tolist() for row in alpha], pa.list_(pa.float32())),
             "beta": pa.array([row.ravel().tolist() for row in beta], pa.list_(pa.float32())),
+            "loss_w": pa.array(np.linspace(0.7, 0.5, 18), pa.float32()),
             "expected_macs": pa.array(np.linspace(1.5e6, 1.2e6 + 1e4 * day, 18), pa.float32()),
         }
         pq.write_table(pa.table(points), folder / "trajectory.parquet")

@@ -136,6 +136,26 @@ class OneMachineSlurm:
         )
         self.command(*client, "-e", f"create database slurm_acct_db; {grants}")
 
+    def restart_controller(self) -> None:
+        """Let slurmctld crash and start it again; it reads what it had saved."""
+        crashed = self._daemons.pop("slurmctld")
+        crashed.kill()
+        crashed.wait()
+        self._daemon("slurmctld", ["slurmctld", "-D"])
+        self._wait_for("slurmctld", ["sinfo"])
+
+    @contextmanager
+    def without_accounting(self) -> Iterator[None]:
+        """Let slurmdbd be dead while the block runs: sacct does not answer, and everything else does."""
+        dead = self._daemons.pop("slurmdbd")
+        dead.kill()
+        dead.wait()
+        try:
+            yield
+        finally:
+            self._daemon("slurmdbd", ["slurmdbd", "-D"])
+            self._wait_for("slurmdbd", ["sacctmgr", "-n", "list", "cluster"])
+
     def _daemon(self, name: str, command: Sequence[str]) -> None:
         """Start a daemon that dies with this process, whatever becomes of it; in a session of its own: no Ctrl-C."""
         with (self.folder / "log" / f"{name}.out").open("wb") as output:

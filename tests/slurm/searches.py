@@ -1,5 +1,6 @@
 """Real searches of seconds, for faults to hit: a finished run, and copies of it of which the search is undone."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -63,6 +64,22 @@ def freeze(slurm: OneMachineSlurm, run: RunFolder, *tasks: str) -> list[int]:
 def thaw(*pids: int) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
+
+
+def stop_comes(slurm: OneMachineSlurm, run: RunFolder, task: str, pid: int) -> None:
+    """Wait until a frozen process is told to stop by Slurm, let it do so, and wait for its end."""
+    ended = run.attempt_folder("search", task, 1) / "ended.yaml"
+
+    def stopped() -> bool:
+        if ended.is_file():
+            return True
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            if any(int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd")):
+                thaw(pid)
+        return False
+
+    slurm.wait(stopped, f"{task} told to stop", 150)
 
 
 def attempts(run: RunFolder, task: str, stage: str = "search") -> list[str]:

@@ -3,15 +3,23 @@
 docs/reliability.md is the table of what is tested here.
 """
 
+import contextlib
 import json
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 from distdnas_hpc.cluster.slurm import wait
-from tests.shrunk import distdnas, findings
-from tests.slurm.searches import DAYS, attempts, before_the_search, finish_one, freeze, log, thaw
+from distdnas_hpc.storage import read_yaml
+from tests.shrunk import COMMAND, ROOT, distdnas, findings
+from tests.slurm.searches import DAYS, attempts, before_the_search, finish_one, freeze, log, started, stop_comes, thaw
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +88,155 @@ def test_a_failing_a_killed_and_a_cancelled_day_go_again(slurm, undisturbed, tmp
     assert [attempts(run, day)[1:] for day in DAYS] == [["done"]] * 3
     nothing = distdnas("resubmit", run.path)
     assert nothing.stdout.startswith("Nothing was submitted.\nEvery task is done.\n")
+
+
+def test_what_slurm_begins_again_goes_on_from_its_checkpoint(slurm, undisturbed, tmp_path):
+    """scontrol requeue, a time limit that is near, preemption by a partition of higher priority: nobody does anything.
+
+    Meanwhile slurmctld crashes and comes back, and there is no accounting.
+    """
+    run = before_the_search(undisturbed, tmp_path, gres="gpu:a5000:1")
+    with slurm.without_accounting():
+        launch(run)
+        requeued, limited, preempted = freeze(slurm, run, *DAYS)
+        slurm.restart_controller()
+        slurm.wait(lambda: len(slurm.squeue()) == 6, "the jobs again")
+        slurm.command("scontrol", "requeue", jobs(run)["day_01"])
+        slurm.command("scancel", "--signal=USR2", jobs(run)["day_02"])  # as --signal makes Slurm do
+        node = started(run, "day_03")["slurmd_nodename"]
+        urgent = ("--partition=urgent", f"--nodelist={node}", "--exclusive", "--output=/dev/null", "--wrap=true")
+        slurm.command("sbatch", *urgent)
+        for day, pid in zip(DAYS, (requeued, limited, preempted)):
+            stop_comes(slurm, run, day, pid)
+        wait(run, interval=0.2)
+    assert findings(run.path) == findings(undisturbed)
+    for day in DAYS:
+        assert attempts(run, day) == ["interrupted", "done"]
+        assert "going on after step" in log(run, day, 2)
+    reasons = [read_yaml(run.attempt_folder("search", day, 1) / "ended.yaml")["reason"] for day in DAYS]
+    assert ["SIGTERM" in reason for reason in reasons] == [True, False, True]
+    assert "Slurm queues it again, beginning 2 of at most 10" in reasons[1]
+
+
+def test_tasks_that_ended_without_a_word_go_again_with_what_they_lacked(slurm, undisturbed, tmp_path):
+    """A node that is lost while its process goes on (a twin), a task that does not end in time, one without memory."""
+    run = before_the_search(undisturbed, tmp_path, gres="gpu:a5000:1", time_minutes=1, mem_gb=1)
+    launch(run)
+    lost, _, big = freeze(slurm, run, *DAYS)
+    node = started(run, "day_01")["slurmd_nodename"]
+    slurm.command("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+    slurm.wait(lambda: slurm.squeue().get(jobs(run)["day_01"]) != "RUNNING", "day 1 queued again")
+    with contextlib.suppress(ProcessLookupError):  # unless Slurm could end it
+        thaw(lost)
+    os.kill(big, signal.SIGKILL)  # as the kernel does when memory runs out, which ends the task with status 137
+    slurm.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    slurm.wait(lambda: run.is_done("search", "day_01"), "day 1", 150)
+    slurm.wait(lambda: states(run)["search/day_02"]["state"] == "timed out", "the end of day 2's minute", 180)
+    wait(run, interval=0.2)
+    did = resubmit(run, "--mem-gb", "2")
+    assert did["again"] == [
+        {"task": "search/day_02", "mem_gb": 2.0, "minutes": 2},
+        {"task": "search/day_03", "mem_gb": 2.0, "minutes": 1},
+    ]
+    wait(run, interval=0.2)
+    assert findings(run.path) == findings(undisturbed)
+    assert all("going on after step" in log(run, day, 2) for day in ("day_02", "day_03"))
+
+
+def test_jobs_of_a_launch_that_was_killed_before_it_recorded_them_are_found(slurm, undisturbed, tmp_path):
+    run = before_the_search(undisturbed, tmp_path)
+    sbatch = tmp_path / "bin/sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text(f'#!/bin/sh\n{shutil.which("sbatch")} "$@" >/dev/null; kill -9 $PPID\n')
+    sbatch.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{sbatch.parent}:{os.environ['PATH']}"}
+    killed = subprocess.run([*COMMAND, "launch", tmp_path / "config.yaml"], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(slurm.squeue()) == 3
+    assert run.ledger() == []
+    did = resubmit(run)
+    assert did["others"][:3] == [f"search/{day}" for day in DAYS]
+    assert len(slurm.squeue()) == 6
+    wait(run, interval=0.2)
+    assert findings(run.path) == findings(undisturbed)
+    assert [attempts(run, day)[-1] for day in DAYS] == ["done"] * 3
+
+
+def test_a_full_disk_fails_tasks_with_a_word_and_they_go_again_when_there_is_room(slurm, undisturbed, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", disk], check=True)
+    try:
+        run = before_the_search(undisturbed, disk)
+        launch(run)
+        frozen = freeze(slurm, run, *DAYS)
+        with (disk / "filler").open("wb") as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(1 << 16))
+        thaw(*frozen)
+        wait(run, interval=0.2)
+        told = states(run)
+        assert not any(run.is_done("search", day) for day in DAYS)
+        (disk / "filler").unlink()
+        assert len(resubmit(run)["again"]) == 3, told
+        wait(run, interval=0.2)
+        assert findings(run.path) == findings(undisturbed)
+    finally:
+        slurm.clear()
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def script(name, *arguments):
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [ROOT / "slurm" / name, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_two_runs_side_by_side_one_by_command_and_one_by_scripts(slurm, undisturbed, tmp_path):
+    """Cancelling one leaves the other alone; commands and scripts mix."""
+    by_command, by_script = tmp_path / "by_command", tmp_path / "by_script"
+    by_command.mkdir()
+    by_script.mkdir()
+    one, two = before_the_search(undisturbed, by_command), before_the_search(undisturbed, by_script)
+    launch(one)
+    told = script("launch.sh", by_script / "config.yaml", "--nice=1")
+    assert told.returncode == 0, told.stderr
+    assert "days 1,2,3%256" in told.stdout
+    for refused in (script("resubmit_failed.sh", two.path), distdnas("resubmit", two.path)):
+        assert refused.returncode == 2
+        assert "running or queued" in refused.stderr
+    (killed,) = freeze(slurm, two, "day_02")
+    os.kill(killed, signal.SIGKILL)
+    cancelled = distdnas("cancel", one.path)
+    assert cancelled.returncode == 0, cancelled.stderr
+    assert f"Go on with: distdnas resubmit {one.path}" in cancelled.stdout
+    slurm.wait_until_empty()  # the finish of the second is cancelled by Slurm: day 2 failed
+    assert [two.is_done("search", day) for day in DAYS] == [True, False, True]
+    assert not one.is_done("aggregate", "all")
+
+    resubmit(one)
+    told = script("resubmit_failed.sh", two.path)
+    assert told.returncode == 0, told.stderr
+    assert "days 2%256" in told.stdout
+    slurm.wait_until_empty()
+    assert findings(one.path) == findings(two.path) == findings(undisturbed)
+    assert "going on after step" in log(two, "day_02", 2)
+    told = script("resubmit_failed.sh", two.path)
+    assert told.stdout.startswith("Nothing is missing.")
+
+
+def test_every_command_of_the_page_works_as_written(slurm, undisturbed, tmp_path):
+    """On a finished run, which they leave alone."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/reliability.md").read_text(), flags=re.DOTALL)
+    commands = [line.partition("#")[0].split() for block in blocks for line in block.splitlines()]
+    assert len(commands) == 10
+    run = shutil.copytree(undisturbed, tmp_path / "run")
+    tree = {**yaml.safe_load((run / "config.yaml").read_text()), "run": str(run)}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+    for command, *words in commands:
+        places = {"RUN": run, "CONFIG": tmp_path / "config.yaml"}
+        arguments = [places.get(word, word) for word in words]
+        told = distdnas(*arguments) if command == "distdnas" else script(Path(command).name, *arguments)
+        assert told.returncode == 0, f"{command} {words}: {told.stderr}"
+    assert slurm.squeue() == {}
+    assert findings(run) == findings(undisturbed)
