@@ -129,7 +129,7 @@ def test_a_study_goes_on_with_what_is_missing(studied):
 
 def test_what_diverges_is_a_finding_that_is_not_tried_again(tmp_path):
     config = with_study(
-        write_config(tmp_path, **QUICK | {"search": {}}, optimizer={"divergence": 1.0001}),
+        write_config(tmp_path, **QUICK | {"search": {}}, optimizer={"dense_lr": 1e4}),
         strategies=["distdnas", "supernet"],
     )
     for _ in range(2):
