@@ -122,7 +122,9 @@ def test_a_study_goes_on_with_what_is_missing(studied):
 
 
 def test_what_diverges_is_a_finding_that_is_not_tried_again(tmp_path):
-    config = with_study(write_config(tmp_path, optimizer={"divergence": 1.0001}), strategies=["distdnas", "supernet"])
+    config = with_study(
+        write_config(tmp_path, optimizer={"divergence": 1.0001, "dense_lr": 10.0}), strategies=["distdnas", "supernet"]
+    )
     for _ in range(2):
         told = distdnas("study", config, "--cluster", "inline", "--json")
         assert told.returncode == 0, told.stderr
