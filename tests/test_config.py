@@ -205,6 +205,14 @@ def test_every_config_of_the_repository_is_valid(path):
     load_config(path)
 
 
+def test_distributed_dnas_on_the_terabyte_differs_by_gamma_alone_and_shares_its_shards():
+    one, other = (load_config(CONFIGS / f"criteo_terabyte{end}.yaml") for end in ("", "_gamma0"))
+    assert other.search == one.search.model_copy(update={"gamma": 0, "theta": (0.2,)})
+    assert other.prepared == one.run
+    for section in ("data", "model", "optimizer", "cost"):
+        assert getattr(one, section) == getattr(other, section)
+
+
 def test_the_terabyte_config_is_the_papers_setting():
     config = load_config(CONFIGS / "criteo_terabyte.yaml")
     assert config.data.days == 24
