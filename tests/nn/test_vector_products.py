@@ -1,11 +1,12 @@
 """The compiled kernels against torch's products in float64, which does not take them."""
 
+import numba
 import numpy as np
 import pytest
 import torch
 from torch.autograd import grad
 
-from distdnas_hpc.nn.vector_kernels import LANES, _exp
+from distdnas_hpc.nn.lanes import LANES, exp, load, put, room, store, take
 from distdnas_hpc.nn.vector_products import attention, pair_products
 
 ROWS = [1, LANES, 2 * LANES + 3]
@@ -59,8 +60,32 @@ def test_pair_products(rows):
 
 
 def test_exp():
-    x = np.concatenate([np.linspace(-87, 0, 10_001), np.linspace(-1, 0, 1001)]).astype(np.float32)
-    found = np.array([_exp(value) for value in x], np.float64)
+    x = np.concatenate([np.linspace(-87, 0, 10_000), np.linspace(-1, 0, 1000)]).astype(np.float32)[: 687 * LANES]
+    found = exponentials(x).astype(np.float64)
     assert found == pytest.approx(np.exp(x.astype(np.float64)), rel=3e-7)
-    assert _exp(np.float32(-1e30)) < 1e-37
-    assert np.isnan(_exp(np.float32("nan")))
+    edges = exponentials(np.array([-1e30, np.nan] * (LANES // 2), np.float32))
+    assert edges[0] < 1e-37
+    assert np.isnan(edges[1])
+
+
+@numba.njit
+def exponentials(x):
+    found = room(len(x) // LANES)
+    for place in range(len(x) // LANES):
+        store(found, place, exp(load(x, place)))
+    return found
+
+
+@pytest.mark.parametrize("width", [5, LANES, 2 * LANES, 2 * LANES + 3])
+@pytest.mark.parametrize("rows", [1, LANES, LANES + 3])
+def test_rows_come_to_lie_side_by_side_and_go_back(rows, width):
+    source = np.random.default_rng(0).random((3, rows, width), np.float32)
+    target = np.zeros_like(source)
+    for first in range(0, rows, LANES):
+        buffer = room(3 * width)
+        take(source, first, buffer)
+        part = source[:, first : first + LANES]
+        side_by_side = buffer.reshape(3, width, LANES)[:, :, : part.shape[1]]
+        assert (side_by_side == part.transpose(0, 2, 1)).all()
+        put(buffer, first, target)
+    assert (target == source).all()
