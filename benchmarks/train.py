@@ -6,9 +6,9 @@ tables and batches. 26 tables with 5 million rows in all, or 100,000: Criteo Ter
 optimizers: the peers' Adam visits all rows of all tables in every step, which is what they do unless told otherwise;
 here Adagrad visits the rows of the batch, each once, which is exact.
 
-The sides take turns, round after round; a ratio is the median over rounds. The network's own arithmetic (its forward
-and backward pass, Adam not included) is held against the faster product of square matrices, measured in the same
-rounds: MACs are those that the gradients need, counted by torch's FlopCounterMode.
+The sides take turns, round after round; ratios are taken within rounds, and printed is their median. The network's own
+arithmetic (its forward and backward pass, Adam not included) is held against the faster product of square matrices of
+the same round: MACs are those that the gradients need, counted by torch's FlopCounterMode.
 """
 # ruff: noqa: T201
 
@@ -86,6 +86,11 @@ class Ours:
         self.trajectory.add(self.step_number, len(label), loss.detach(), day=1)
         self.clock.seconds["feed and bookkeeping"] += time.perf_counter() - start - (self.clock.total - before)
 
+    @property
+    def arithmetic(self) -> float:
+        """Seconds of forward and backward passes so far."""
+        return self.clock.seconds["forward"] + self.clock.seconds["backward"]
+
     def needed_macs(self, batch: int) -> int:
         """Count the MACs of the network's forward and backward pass over a batch."""
         with torch.device("meta"):
@@ -152,18 +157,23 @@ def measure(
     for function in todo.values():
         function()  # warms up
     ours.clock.seconds.clear()
-    rounds = [{side: function() for side, function in todo.items()} for _ in range(ROUNDS)]
+    macs, rounds, shares, rests = ours.needed_macs(batch) * steps, [], [], []
+    for _ in range(ROUNDS):
+        before, all_before = ours.arithmetic, ours.clock.total
+        one = {side: function() for side, function in todo.items()}
+        arithmetic, total = ours.arithmetic - before, ours.clock.total - all_before
+        rounds.append(one)
+        shares.append(macs / arithmetic / (SQUARE**3 / min(one[way] for way in multiply)))
+        rests.append(1 - arithmetic / total)
     took = {side: median(one[side] for one in rounds) for side in todo}
     print(f"{what}:")
     for side in ("ours", *workers):
         print(f"  {side:14} {batch * steps / took[side]:9,.0f} rows/s")
     spent = ours.clock.seconds
     print("  ours: " + ", ".join(f"{part} {spent[part] / ours.clock.total:.1%}" for part in sorted(spent)))
-    peak = max(SQUARE**3 / min(one[way] for one in rounds) for way in multiply)
-    arithmetic = spent["forward"] + spent["backward"]
-    share = ours.needed_macs(batch) * steps * ROUNDS / arithmetic / peak
+    peak = max(SQUARE**3 / took[way] for way in multiply)
+    share, rest = median(shares), median(rests)
     print(f"  arithmetic {share:.1%} of {peak / 1e9:.0f} GMAC/s", flush=True)
-    rest = 1 - arithmetic / ours.clock.total
     claims: list[tuple[Any, ...]] = [
         (f"{what}: all but the network's arithmetic, share of a step", rest, "", 0.15, rest < 0.15)
     ]

@@ -508,6 +508,41 @@ def logs(
         typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
 
 
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/quickstart.")],
+    out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="The model's new folder.")],
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A folder of RUN/train. Default: the discovered network.")
+    ] = None,
+) -> None:
+    """Write a trained model as a folder that needs no run: weights, id maps, statistics, and a torch.export program.
+
+    'distdnas predict' answers with it.
+    """
+    told = pipeline.export(RunFolder(folder), model, out_folder)
+    out.print(f"{told}: {out_folder}. Use it with: distdnas predict {out_folder} FILE", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'distdnas export' wrote.")],
+    raw: Annotated[Path, typer.Argument(metavar="FILE", help="Raw rows, as the model was trained on, maybe gzipped.")],
+    out_file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="A text file. Default: the standard output.")
+    ] = None,
+) -> None:
+    """Give the click probability of each raw row, one a line, in the rows' order. The rows need no label."""
+    from distdnas_hpc.serve.model_folder import load_model
+    from distdnas_hpc.serve.predict import predict_file
+
+    served = load_model(model)
+    with ForegroundProgress(err, "predict") as progress:
+        rows = predict_file(served, raw, out_file, progress)
+    if out_file is not None:
+        out.print(f"{rows:,} probabilities of {served.title}: {out_file}", soft_wrap=True, highlight=False)
+
+
 @app.command(hidden=True)
 def task(folder: Path, stage: str, name: str, attempt: Annotated[int | None, typer.Option(min=1)] = None) -> None:
     """Run one task in this process; what the local executor and slurm/search_array.sbatch start."""
@@ -548,6 +583,8 @@ def _show_comparison(run: RunFolder, as_json: bool) -> None:
         return
     out.print(comparison_table(results))
     out.print(caveat(results), soft_wrap=True, highlight=False)
+    for title, reason in results.diverged.items():
+        out.print(f"{title} diverged: {reason}", soft_wrap=True, highlight=False, markup=False)
     if (run.path / "report.html").is_file():
         out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True, highlight=False)
 

@@ -17,13 +17,15 @@ from distdnas_hpc.cluster.execute import execute
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config
+from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.errors import DivergedError, UserError
 from distdnas_hpc.storage import read_yaml, write_yaml
-from distdnas_hpc.train.candidates import Candidate, architecture_file, candidates, recurring
+from distdnas_hpc.train.candidates import DISTDNAS, Candidate, architecture_file, candidates, recurring
 
 if TYPE_CHECKING:
     import torch
 
+    from distdnas_hpc.nn.architecture import Architecture
     from distdnas_hpc.search.aggregate import Aggregate
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,42 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
     if (stage, task) not in known:
         raise UserError(f"The run {run} has no task {stage}/{task}; see 'distdnas status {run}'.")
     execute(folder, known[stage, task], task, attempt)
+
+
+def export(run: RunFolder, name: str | None, out: Path) -> str:
+    """Write a trained model's folder (`serve.model_folder`), and return the model's title.
+
+    Parameters
+    ----------
+    name : of its train task; None for the discovered network, with the first θ and M that is trained.
+
+    Raises
+    ------
+    UserError : no such model is trained, or `out` exists.
+    """
+    from distdnas_hpc.data.manifest import Manifest
+    from distdnas_hpc.serve.model_folder import export_model
+    from distdnas_hpc.train.models import title
+
+    config = run.config
+    known = [*candidates(config), *(Candidate(baseline, baseline) for baseline in BASELINES)]
+    trained = [each for each in known if (run.task_folder("train", each.task) / "model.pt").is_file()]
+    chosen = next((each for each in trained if each.task == name or (name is None and each.model == DISTDNAS)), None)
+    if chosen is None:
+        names = ", ".join(dict.fromkeys(each.task for each in trained)) or "none"
+        raise UserError(f"The run {run.path} has no trained model {name or DISTDNAS}; trained: {names}.")
+    manifest = Manifest.load(prepared_folder(run), config.data)
+    export_model(config, chosen, _architecture(run, chosen), manifest, run.task_folder("train", chosen.task), out)
+    return title(chosen, config.strategy)
+
+
+def _architecture(run: RunFolder, candidate: Candidate) -> "Architecture | None":
+    """Return what the search found for a candidate's θ; None for a baseline."""
+    from distdnas_hpc.nn.architecture import Architecture
+
+    if candidate.theta is None:
+        return None
+    return Architecture.from_dict(read_yaml(run.task_folder("aggregate", WHOLE) / architecture_file(candidate.theta)))
 
 
 def outdated(run: RunFolder) -> list[tuple[str, str]]:
@@ -276,7 +314,6 @@ def _fit(work: Work, known: Sequence[Candidate], *, recurring: bool) -> dict[str
     import torch
 
     from distdnas_hpc.data.manifest import Manifest
-    from distdnas_hpc.nn.architecture import Architecture
     from distdnas_hpc.nn.macs import network_cost
     from distdnas_hpc.train.models import build_network, title
     from distdnas_hpc.train.trainer import train_model
@@ -286,10 +323,7 @@ def _fit(work: Work, known: Sequence[Candidate], *, recurring: bool) -> dict[str
     manifest = Manifest.load(prepared_folder(work.run), config.data)
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     candidate = next(each for each in known if each.task == work.task)
-    architecture = None
-    if candidate.theta is not None:
-        path = work.run.task_folder("aggregate", WHOLE) / architecture_file(candidate.theta)
-        architecture = Architecture.from_dict(read_yaml(path))
+    architecture = _architecture(work.run, candidate)
 
     def build() -> torch.nn.Module:
         return build_network(candidate, config, dense, sparse, architecture)

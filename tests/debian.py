@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 
 class CannotInstallError(Exception):
     """This machine can't have the packages; the text says why."""
@@ -42,6 +44,16 @@ def install(packages: Sequence[str], there: Callable[[], object]) -> None:
                     raise CannotInstallError(f"apt-get {command[0]} failed: {done.stderr.strip()[-500:]}")
         if not there():
             raise CannotInstallError(f"{', '.join(packages)} are installed, yet what they should give is not there")
+
+
+def require(packages: Sequence[str], there: Callable[[], object]) -> None:
+    """Install packages; where they can't be had the test is skipped with the reason, and failed in CI."""
+    try:
+        install(packages, there)
+    except CannotInstallError as reason:
+        if os.environ.get("CI"):
+            pytest.fail(str(reason), pytrace=False)
+        pytest.skip(str(reason))
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def _decode(
             label_out[first + i] = label[row + i]
         for j in range(len(dense)):
             # Into one stretch of memory first, so that the processor computes many values at a time.
-            _standardise(dense[j, row : row + n], mean[j], scale[j], values)
+            standardise(dense[j, row : row + n], mean[j], scale[j], values)
             for i in range(n):
                 dense_out[first + i, j] = values[i]
         for j in range(len(codes)):
@@ -87,7 +87,8 @@ def _decode(
 
 
 @compiled
-def _standardise(values: NDArray[np.int32], mean: float, scale: float, out: NDArray[np.float32]) -> None:
+def standardise(values: NDArray[np.int32], mean: float, scale: float, out: NDArray[np.float32]) -> None:
+    """Write (f(x) - mean)·scale of each value, computed in double and rounded once; 0, the mean, where `MISSING`."""
     for i in range(len(values)):
         y = np.float32((transform(values[i]) - mean) * scale)
         out[i] = np.float32(0) if values[i] == MISSING else y

@@ -29,6 +29,13 @@ class ExactIds:
         """Rows of the embedding table, id 0 included."""
         return len(self.tokens) + 1
 
+    def look_up(self, tokens: Tokens, ids: NDArray[np.int32]) -> None:
+        """Do as `encode` does, in a time that does not depend on how many tokens are known: for a few of them."""
+        places = np.searchsorted(self.tokens, tokens)
+        known = places < len(self.tokens)
+        known[known] = self.tokens[places[known]] == tokens[known]
+        ids[:] = np.where(known, places + 1, 0)
+
     def encode(self, tokens: Tokens, ids: NDArray[np.int32]) -> None:
         """Write the ids of tokens (n,) into ids (n,), 0 to rows - 1; 0 for tokens that are not known.
 
@@ -60,6 +67,8 @@ class HashedIds:
     def encode(self, tokens: Tokens, ids: NDArray[np.int32]) -> None:
         """Write the ids of tokens (n,) into ids (n,), 0 to rows - 1; equal on every machine."""
         hash_into(tokens, self.rows, ids)
+
+    look_up = encode
 
 
 IdMap = ExactIds | HashedIds

@@ -105,7 +105,9 @@ def _check_same_data(stored: dict[str, Any], data: Data, path: Path) -> None:
 
 
 def _read_day(content: dict[str, Any]) -> Day:
-    shards = tuple(ShardInfo(str(s["name"]), int(s["rows"]), str(s["sha256"])) for s in content["shards"])
+    shards = tuple(
+        ShardInfo(str(s["name"]), int(s["rows"]), str(s["sha256"]), s.get("bytes")) for s in content["shards"]
+    )
     ids = content["ids"]
     translation = IdsInfo(str(ids["name"]), tuple(map(int, ids["codes"])), str(ids["sha256"]))
     return Day(rows=int(content["rows"]), clicks=int(content["clicks"]), shards=shards, ids=translation)

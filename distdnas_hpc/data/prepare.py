@@ -155,7 +155,7 @@ def encode_day(data: Data, day: int, parsed: Path, prepared: Path, progress: Pro
 
     Returns
     -------
-    dict with rows, clicks, shards, a list of {name, rows, sha256}, and ids, {name, codes, sha256}.
+    dict with rows, clicks, shards, a list of {name, rows, sha256, bytes}, and ids, {name, codes, sha256}.
     """
     names = data.schema_.sparse_names
     content = read_yaml(parsed / "day.yaml")
@@ -168,7 +168,8 @@ def encode_day(data: Data, day: int, parsed: Path, prepared: Path, progress: Pro
     progress.update(1.0, rows=content["rows"])
     log.info("day %d translated: %d tokens", day, sum(codes))
     ids = {"name": f"{path.parent.name}/{path.name}", "codes": codes, "sha256": file_sha256(path)}
-    return {"rows": content["rows"], "clicks": content["clicks"], "shards": content["shards"], "ids": ids}
+    shards_told = [{**shard, "bytes": (prepared / shard["name"]).stat().st_size} for shard in content["shards"]]
+    return {"rows": content["rows"], "clicks": content["clicks"], "shards": shards_told, "ids": ids}
 
 
 def write_manifest(data: Data, encoded: Mapping[int, Mapping[str, Any]], prepared: Path) -> dict[str, int]:

@@ -35,11 +35,20 @@ _COMPRESSION = hdf5plugin.Bitshuffle(cname="lz4", nelems=8192)
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """A finished shard: its path below the prepared folder, its rows, the SHA-256 of the file in hexadecimal."""
+    """A finished shard.
+
+    Attributes
+    ----------
+    name : its path below the prepared folder.
+    rows : how many it has.
+    sha256 : of the file, in hexadecimal.
+    bytes : length of the file; None before it stands in a manifest.
+    """
 
     name: str
     rows: int
     sha256: str
+    bytes: int | None = None
 
 
 class ShardWriter:

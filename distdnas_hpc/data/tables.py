@@ -57,6 +57,18 @@ def read_all_days(data: Data) -> Iterator[Block]:
         day_values(data)
 
 
+def read_file(data: Data, path: Path) -> Iterator[Block]:
+    """Parse all rows of a file, whatever its days; where it has no label column, labels are 0; raises as `read_day`."""
+    whole = data.model_copy(update={"day": None})
+    schema = data.schema_
+    try:
+        with _open(path, schema, [str(schema.label)]) as table:
+            next(table.batches, None)
+    except LackingColumnError:
+        return _read(whole, path, labelled=False)
+    return _read(whole, path)
+
+
 def day_values(data: Data) -> tuple[str, ...]:
     """Return what the column of the day says for days 1, 2, …: its sorted values, cut to their first characters.
 
@@ -95,6 +107,10 @@ def _day_of(column: pa.Array, day: DayColumn) -> pa.Array:
     return text if day.characters is None else pc.utf8_slice_codeunits(text, 0, day.characters)
 
 
+class LackingColumnError(UserError):
+    """A file has not all columns that are asked for."""
+
+
 class _Table(NamedTuple):
     """An open table.
 
@@ -118,13 +134,14 @@ def _read(
     *,
     only: str | None = None,
     ragged: bool = True,
+    labelled: bool = True,
 ) -> Iterator[Block]:
     """Parse rows `start` to `stop` (0-based, stop excluded; None = to the end), only those of a day where one is named.
 
     `ragged` tells whether rows of a wrong length are faults here: they can't say whose day they are.
     """
     schema = data.schema_
-    names = [str(schema.label), *schema.dense_names, *schema.sparse_names]
+    names = [*([str(schema.label)] if labelled else []), *schema.dense_names, *schema.sparse_names]
     if data.day is not None and data.day.column not in names:
         names.append(data.day.column)
     end = good = 0
@@ -188,8 +205,10 @@ def _parse(batch: pa.RecordBatch, numbers: NDArray[np.int64], schema: Schema) ->
             rejected.append(Rejected(int(numbers[i]), f"{name} is {found!r} but must be {wanted}", text))
         np.logical_and(good, valid, out=good)
 
-    label, valid = read_label(batch.column(str(schema.label)))
-    check(str(schema.label), valid, "0 or 1")
+    label = np.zeros(n, np.uint8)
+    if str(schema.label) in batch.schema.names:
+        label, valid = read_label(batch.column(str(schema.label)))
+        check(str(schema.label), valid, "0 or 1")
     for j, name in enumerate(schema.dense_names):
         dense[j], valid = read_dense(batch.column(name), schema.missing)
         check(name, valid, f"an integer from {MISSING + 1} to {-MISSING - 1}, or empty")
@@ -218,7 +237,7 @@ def _open(path: Path, schema: Schema, names: Sequence[str]) -> Iterator[_Table]:
             else:
                 yield _open_parquet(path, file, names)
     except pa.ArrowKeyError as error:
-        raise UserError(
+        raise LackingColumnError(
             f"{path} lacks a column that data.schema or data.day names ({error.args[0]}); correct that."
         ) from None
     except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

@@ -63,7 +63,18 @@ def read_all_days(data: Data) -> Iterator[Block]:
     return _read(data, data.raw_file(1), 0, data.days * data.rows_per_day)
 
 
-def _read(data: Data, path: Path, start: int, stop: int | None) -> Generator[Block, None, None]:
+def read_file(data: Data, path: Path) -> Iterator[Block]:
+    """Parse all rows of a file, whatever its days; where rows have no label, labels are 0; raises as `read_day`."""
+    with closing(read_lines(path, BLOCK_BYTES)) as blocks:
+        first = next(blocks, None)
+        line = b"" if first is None else first.text.tobytes().partition(b"\n")[0]
+    fields = data.schema_.dense + data.schema_.sparse
+    return _read(data, path, 0, None, labelled=line.count(b"\t") + 1 != fields)
+
+
+def _read(
+    data: Data, path: Path, start: int, stop: int | None, *, labelled: bool = True
+) -> Generator[Block, None, None]:
     """Parse lines `start` to `stop` (0-based, stop excluded; None = to the end) of a file."""
     line = good = 0
     rejected: tuple[Rejected, ...] = ()
@@ -72,6 +83,8 @@ def _read(data: Data, path: Path, start: int, stop: int | None) -> Generator[Blo
             first, last = max(start - line, 0), block.lines if stop is None else min(stop - line, block.lines)
             if first < last:
                 text = block.text if last - first == block.lines else _cut(block.text, first, last)
+                if not labelled:
+                    text = _with_labels(text)
                 rows, rejected = _parse(data, path, text, line + first + 1, last - first)
                 good += len(rows.label)
                 fraction = block.fraction if stop is None else (line + last) / stop
@@ -89,6 +102,12 @@ def _read(data: Data, path: Path, start: int, stop: int | None) -> Generator[Blo
             f"{path}, lines {start + 1}-{number}: not one is without fault (the last one: {reason}); "
             "correct data.raw or data.schema."
         )
+
+
+def _with_labels(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Put a label in front of each line."""
+    starts = np.concatenate([[0], np.flatnonzero(text == ord("\n"))[:-1] + 1])
+    return np.insert(text, np.repeat(starts, 2), np.tile(np.frombuffer(b"0\t", np.uint8), len(starts)))
 
 
 def _cut(text: NDArray[np.uint8], first: int, last: int) -> NDArray[np.uint8]:

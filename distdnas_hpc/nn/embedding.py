@@ -34,7 +34,7 @@ class Embedding(nn.Module):
         super().__init__()
         sizes = torch.tensor(table_sizes)
         self.register_buffer("offsets", torch.cumsum(sizes, 0) - sizes)
-        self.weight = nn.Parameter(torch.empty(int(sizes.sum()), dim_s))
+        self.weight = nn.Parameter(torch.empty(sum(table_sizes), dim_s))
         self.gradients: list[tuple[Tensor, Tensor]] = []
         with torch.no_grad():
             for table in self.weight.split(list(table_sizes)):

@@ -42,7 +42,7 @@ class Linear(nn.Linear):
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return a bᵀ + bias: (M, K) and (N, K) and (N,) → (M, N); the strides of a and b are free."""
-    if _ONEDNN and a.device.type == "cpu" and a.dtype == torch.float32:
+    if _ONEDNN and a.device.type == "cpu" and a.dtype == torch.float32 and not torch.compiler.is_compiling():
         found: Tensor = _Product.apply(a, b, bias)  # type: ignore[no-untyped-call]
         return found
     return linear(a, b, bias)

@@ -83,7 +83,9 @@ class PMA(nn.Module):
 
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, N_s, dim_s)."""
-        seeds = self.seeds.transpose(0, 1).expand(-1, len(x.sparse), -1)
+        seeds = self.seeds.transpose(0, 1).expand(
+            -1, x.sparse.shape[0], -1
+        )  # not len: torch.export would take it for constant
         vectors = self.norm_attention(seeds + self.attention(seeds, x.sparse.transpose(0, 1)))
         return self.norm_feed_forward(vectors + self.feed_forward(vectors)).transpose(0, 1)
 

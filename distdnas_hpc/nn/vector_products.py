@@ -90,7 +90,7 @@ class _PairProducts(torch.autograd.Function):
 
 
 def _has_kernels(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not torch.compiler.is_compiling()
 
 
 def _arrays(*tensors: Tensor) -> list[NDArray[np.float32]]:

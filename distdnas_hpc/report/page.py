@@ -89,7 +89,10 @@ def _header(name: str, results: Results) -> Markup:
 
 def _comparison(results: Results) -> Markup:
     missing = ", ".join(results.missing_models)
-    note = absent(f"Not trained: {missing}. No result of it was found in this run.") if missing else None
+    note = join(
+        absent(f"Not trained: {missing}. No result of it was found in this run.") if missing else None,
+        *(absent(f"{title} diverged: {reason}") for title, reason in results.diverged.items()),
+    )
     if not results.models and not results.diverged:
         return join(note)
     points = points_of(results, "auc")

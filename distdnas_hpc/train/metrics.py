@@ -139,9 +139,15 @@ def stretches(label: NDArray[np.uint8], logit: Floats) -> Iterator[Stretch]:
     for start in range(0, len(label), STRETCH):
         clicked = label[start : start + STRETCH].astype(np.float64)
         z = logit[start : start + STRETCH].astype(np.float64)
-        small = np.exp(-np.abs(z))  # of the two classes' odds the smaller, so that nothing overflows
-        loss = np.log1p(small) + np.maximum(z, 0) - z * clicked
-        yield Stretch(clicked, loss, np.where(z >= 0, 1, small) / (1 + small))
+        loss = np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0) - z * clicked
+        yield Stretch(clicked, loss, probabilities(z))
+
+
+def probabilities(logit: Floats) -> NDArray[np.float64]:
+    """Return the logistic function of logits (n,), in double."""
+    z = logit.astype(np.float64)
+    small = np.exp(-np.abs(z))  # of the two classes' odds the smaller, so that nothing overflows
+    return np.where(z >= 0, 1, small) / (1 + small)
 
 
 def twice_placements(logit: Floats, others: Floats) -> NDArray[np.int64]:

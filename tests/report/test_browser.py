@@ -1,13 +1,11 @@
 """The page in a real browser: whole and legible on a phone and on a wide screen, in light and in dark."""
 
-import os
-
 import pytest
 
 from distdnas_hpc.report.page import write_report
 from distdnas_hpc.report.results import read_results
 from distdnas_hpc.report.table import HEADERS, comparison_cells
-from tests.debian import CannotInstallError, install
+from tests.debian import require
 from tests.report.browser import HEIGHT, find_chromium, look, picture
 from tests.report.conftest import SyntheticRun
 
@@ -18,14 +16,8 @@ LEGIBLE = 4.5
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    """Find or install the browser; without one, tests are skipped with the reason, and failed in CI."""
-    if find_chromium() is None:
-        try:
-            install(["chromium"], there=find_chromium)
-        except CannotInstallError as reason:
-            if os.environ.get("CI"):
-                pytest.fail(f"no browser for the tests: {reason}", pytrace=False)
-            pytest.skip(f"no browser for the tests: {reason}")
+    """Find or install the browser."""
+    require(["chromium"], there=find_chromium)
     return find_chromium()
 
 

@@ -121,6 +121,14 @@ def test_a_model_that_failed_is_named_and_the_rest_is_shown(run):
     assert len(page.tables[0]) == 2
 
 
+def test_a_model_that_diverged_is_named_with_its_reason(run):
+    result = run.path / "train/dlrm/result.yaml"
+    write_yaml(result, read_yaml(result) | {"state": "diverged", "reason": "LogLoss diverged at step 7 (day 1)"})
+    page = page_of(run)
+    assert "DLRM diverged: LogLoss diverged at step 7 (day 1)" in page.sections["comparison"]
+    assert ["DLRM", "n/a", "n/a", "n/a", "diverged", "n/a", "n/a", "n/a"] in page.tables[0]
+
+
 @pytest.mark.parametrize(
     ("folder", "section", "sentence"),
     [

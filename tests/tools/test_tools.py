@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from distdnas_hpc.config import Config
-from tests.debian import CannotInstallError, install
+from tests.debian import require
 from tests.prepared import prepare, write_day
 from tests.report.conftest import SyntheticRun
 from tests.shrunk import ROOT
@@ -171,10 +171,7 @@ def test_results_are_collected_into_a_new_file(tool, tmp_path, ending):
 
 
 def test_a_figure_s_ending_says_how_it_is_drawn(tool, tmp_path):
-    try:
-        install(["libcairo2"], there=cairo_works)
-    except CannotInstallError as reason:
-        pytest.skip(f"no Cairo library: {reason}")
+    require(["libcairo2"], there=cairo_works)
     for ending, start in ((".svg", b"<svg"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):
         path = tmp_path / f"figure{ending}"
         assert tool("plot_pareto", "runs/quickstart", "--out", path)[0] == 0

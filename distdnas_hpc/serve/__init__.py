@@ -1,0 +1,1 @@
+"""Trained models outside their runs: a folder that holds all a model needs, and probabilities for raw rows."""
