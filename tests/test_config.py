@@ -74,7 +74,7 @@ def test_ways_to_write_days(tmp_path, text, days):
         (("  test_day: 3\n", ""), "line 8: the key 'train.test_day' is missing; add it."),
         (("  test_day: 3", "  test_day: 2"), "line 8: train: test_day (2) must come after the last training day (2)."),
         (("  test_day: 3", "  test_day: 3\n  baselines: [dlrm, dcn]"), "is 'dcn' but should be 'logistic_regression',"),
-        (("  test_day: 3", "  test_day: 3\n  baselines: [dlrm, dlrm]"), "a baseline is named twice in dlrm, dlrm."),
+        (("  test_day: 3", "  test_day: 3\n  baselines: [dlrm, dlrm]"), "a model is named twice in dlrm, dlrm."),
         (("  test_day: 3", "  test_day: 4"), "train.test_day names day 4, but data.days says there are 3."),
         (("schema: criteo", "schema: avazu"), "line 3: data.schema: no schema is called 'avazu'; known: criteo."),
         (("raw: day_{day}.gz", "raw: all.gz"), "line 2: data: give either 'raw' with {day} in it"),
