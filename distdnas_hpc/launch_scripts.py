@@ -9,7 +9,7 @@ from distdnas_hpc import pipeline
 from distdnas_hpc.cluster import local
 from distdnas_hpc.cluster.claim import only_submitter
 from distdnas_hpc.cluster.execute import Stopped
-from distdnas_hpc.cluster.requeue import begun, requeue
+from distdnas_hpc.cluster.requeue import must_requeue, requeue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.slurm import few
 from distdnas_hpc.cluster.snapshot import take_snapshot
@@ -62,14 +62,14 @@ def lines_for_launch_script(config: Config) -> list[str]:
 def run_stages_in_job(run: RunFolder, names: Collection[str], workers: int) -> bool:
     """Run what is missing of these stages, some tasks at a time; return whether all are finished.
 
-    Near the job's time limit the tasks stop in order and the job is queued again.
+    Where the job must end too early, the tasks stop in order and it is queued again.
     """
     chosen = [stage for stage in pipeline.stages(run.config) if stage.name in names]
     within = [dataclasses.replace(stage, after=tuple(set(stage.after) & set(names))) for stage in chosen]
     try:
         local.run_local(run, within, workers, run.config.cluster.threads)
     except Stopped as stopped:
-        if stopped.near_time_limit and begun():
+        if must_requeue(stopped.near_time_limit):
             requeue(run.config)
         return False
     return all(stage.finished(run) for stage in chosen)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from distdnas_hpc.cluster.requeue import NEAR_TIME_LIMIT, begun, begun_too_often, requeue
+from distdnas_hpc.cluster.requeue import NEAR_TIME_LIMIT, begun_too_often, must_requeue, requeue
 from distdnas_hpc.cluster.run_folder import RunFolder, now
 from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.errors import DivergedError, UserError
@@ -50,8 +50,8 @@ class Stopped(KeyboardInterrupt):
 def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
     """Run one task; write its result, or how it ended without one. With the result there, its checkpoints are removed.
 
-    A job whose time limit is near is queued again. A result that is there already stays: a twin was quicker, which
-    Slurm began because a node did not answer.
+    A job that must end too early, since its time limit is near or it is preempted, is queued again. A result that is
+    there already stays: a twin was quicker, which Slurm began because a node did not answer.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def execute(run: RunFolder, stage: Stage, task: str, attempt: int) -> None:
             reason = str(error) or "told to stop (Ctrl-C)"
             log.warning("%s", reason)
             end_attempt(folder, "interrupted", reason)  # first: queueing a job again kills it
-            if isinstance(error, Stopped) and error.near_time_limit and begun():
+            if isinstance(error, Stopped) and must_requeue(error.near_time_limit):
                 end_attempt(folder, "interrupted", f"{reason}; {requeue(run.config)}")
             raise
         except Exception as error:

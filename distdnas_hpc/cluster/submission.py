@@ -129,7 +129,7 @@ def claimed_jobs(run: RunFolder, cut_off: bool) -> set[str]:
     if unrecorded and cut_off:
         scancel(run, sorted(unrecorded))
         until = time.monotonic() + PATIENCE
-        while unrecorded & (unrecorded_jobs(run) or unrecorded):
+        while (left := unrecorded_jobs(run)) is None or left & unrecorded:
             if time.monotonic() > until:
                 raise UserError(f"Cancelled jobs are slow to end ({few(unrecorded)}); try again when they are gone.")
             time.sleep(0.5)

@@ -63,7 +63,7 @@ def run_task(run: str, stage: str, task: str, attempt: int) -> None:
 
 
 def deed(work: Work) -> dict:
-    """Do what the plan says of this task: nothing, hold, fail, complain, diverge, die, or forget to make sense."""
+    """Do what the plan says: nothing, hold, be deaf, fail, complain, diverge, die, or forget to make sense."""
     name = f"{work.folder.parent.name}/{work.task}"
     (work.folder / "checkpoints").mkdir(exist_ok=True)
     (work.folder / "checkpoints/step_1.pt").touch()
@@ -73,6 +73,11 @@ def deed(work: Work) -> dict:
     if what == "hold":  # until the test says go
         while not (work.run.path / "go").exists():
             time.sleep(0.02)
+    elif what == "deaf":  # to every warning
+        for number in (signal.SIGTERM, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
+        while True:
+            time.sleep(1)
     elif what == "fail":
         raise ValueError("it is broken")
     elif what == "complain":

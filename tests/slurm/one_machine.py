@@ -137,10 +137,10 @@ class OneMachineSlurm:
         self.command(*client, "-e", f"create database slurm_acct_db; {grants}")
 
     def restart_controller(self) -> None:
-        """Let slurmctld crash and start it again; it reads what it had saved."""
-        crashed = self._daemons.pop("slurmctld")
-        crashed.kill()
-        crashed.wait()
+        """Stop slurmctld and start it again; it reads what it had saved."""
+        stopped = self._daemons.pop("slurmctld")
+        stopped.terminate()
+        stopped.wait()
         self._daemon("slurmctld", ["slurmctld", "-D"])
         self._wait_for("slurmctld", ["sinfo"])
 

@@ -16,8 +16,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from distdnas_hpc.cluster.queue import queue
+from distdnas_hpc.cluster.resubmit import Wishes
+from distdnas_hpc.cluster.resubmit import resubmit as mend
 from distdnas_hpc.cluster.slurm import wait
+from distdnas_hpc.cluster.submission import Request, submit
 from distdnas_hpc.storage import read_yaml
+from tests.cluster.small_stages import make_run, plan, run_task, stages_of
+from tests.cluster.small_stages import states as small_states
 from tests.shrunk import COMMAND, ROOT, distdnas, findings
 from tests.slurm.searches import DAYS, attempts, before_the_search, finish_one, freeze, log, started, stop_comes, thaw
 
@@ -93,20 +99,21 @@ def test_a_failing_a_killed_and_a_cancelled_day_go_again(slurm, undisturbed, tmp
 def test_what_slurm_begins_again_goes_on_from_its_checkpoint(slurm, undisturbed, tmp_path):
     """scontrol requeue, a time limit that is near, preemption by a partition of higher priority: nobody does anything.
 
-    Meanwhile slurmctld crashes and comes back, and there is no accounting.
+    Meanwhile slurmctld is restarted, and then there is no accounting.
     """
     run = before_the_search(undisturbed, tmp_path, gres="gpu:a5000:1")
+    launch(run)
+    frozen = freeze(slurm, run, *DAYS)
+    slurm.restart_controller()
+    slurm.wait(lambda: len(slurm.squeue()) == 6, "the jobs again")
     with slurm.without_accounting():
-        launch(run)
-        requeued, limited, preempted = freeze(slurm, run, *DAYS)
-        slurm.restart_controller()
-        slurm.wait(lambda: len(slurm.squeue()) == 6, "the jobs again")
-        slurm.command("scontrol", "requeue", jobs(run)["day_01"])
-        slurm.command("scancel", "--signal=USR2", jobs(run)["day_02"])  # as --signal makes Slurm do
-        node = started(run, "day_03")["slurmd_nodename"]
+        requeued, _, limited = (jobs(run)[day] for day in DAYS)
+        slurm.command("scontrol", "requeue", requeued)
+        node = started(run, "day_02")["slurmd_nodename"]
         urgent = ("--partition=urgent", f"--nodelist={node}", "--exclusive", "--output=/dev/null", "--wrap=true")
         slurm.command("sbatch", *urgent)
-        for day, pid in zip(DAYS, (requeued, limited, preempted)):
+        slurm.command("scancel", "--signal=USR2", limited)  # as --signal makes Slurm do
+        for day, pid in zip(DAYS, frozen):
             stop_comes(slurm, run, day, pid)
         wait(run, interval=0.2)
     assert findings(run.path) == findings(undisturbed)
@@ -114,33 +121,44 @@ def test_what_slurm_begins_again_goes_on_from_its_checkpoint(slurm, undisturbed,
         assert attempts(run, day) == ["interrupted", "done"]
         assert "going on after step" in log(run, day, 2)
     reasons = [read_yaml(run.attempt_folder("search", day, 1) / "ended.yaml")["reason"] for day in DAYS]
-    assert ["SIGTERM" in reason for reason in reasons] == [True, False, True]
-    assert "Slurm queues it again, beginning 2 of at most 10" in reasons[1]
+    assert ["SIGTERM" in reason for reason in reasons] == [True, True, False]
+    assert ["beginning 2 of at most 10" in reason for reason in reasons] == [False, True, True]
 
 
 def test_tasks_that_ended_without_a_word_go_again_with_what_they_lacked(slurm, undisturbed, tmp_path):
-    """A node that is lost while its process goes on (a twin), a task that does not end in time, one without memory."""
+    """A node goes down, a time limit comes near, memory runs out; in another run a task is deaf to warnings."""
+    deaf = make_run(
+        tmp_path / "deaf", {"name": "search", "tasks": ["1"]}, do={"search/1": "deaf"},
+        cluster={"slurm": {"time_minutes": 1}},
+    )  # fmt: skip
+    submit(deaf, stages_of(deaf), run_task)
     run = before_the_search(undisturbed, tmp_path, gres="gpu:a5000:1", time_minutes=1, mem_gb=1)
     launch(run)
-    lost, _, big = freeze(slurm, run, *DAYS)
+    lost, limited, big = freeze(slurm, run, *DAYS)
     node = started(run, "day_01")["slurmd_nodename"]
     slurm.command("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
     slurm.wait(lambda: slurm.squeue().get(jobs(run)["day_01"]) != "RUNNING", "day 1 queued again")
-    with contextlib.suppress(ProcessLookupError):  # unless Slurm could end it
+    with contextlib.suppress(ProcessLookupError):  # unless Slurm could end it; else it goes on as a twin
         thaw(lost)
-    os.kill(big, signal.SIGKILL)  # as the kernel does when memory runs out, which ends the task with status 137
     slurm.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
-    slurm.wait(lambda: run.is_done("search", "day_01"), "day 1", 150)
-    slurm.wait(lambda: states(run)["search/day_02"]["state"] == "timed out", "the end of day 2's minute", 180)
+    os.kill(big, signal.SIGKILL)  # as the kernel does when memory runs out, which ends the task with status 137
+    stop_comes(slurm, run, "day_02", limited)  # after 54 seconds
     wait(run, interval=0.2)
-    did = resubmit(run, "--mem-gb", "2")
-    assert did["again"] == [
-        {"task": "search/day_02", "mem_gb": 2.0, "minutes": 2},
-        {"task": "search/day_03", "mem_gb": 2.0, "minutes": 1},
-    ]
+    assert [run.is_done("search", day) for day in DAYS] == [True, True, False]
+    assert resubmit(run, "--mem-gb", "2")["again"] == [{"task": "search/day_03", "mem_gb": 2.0, "minutes": 1}]
     wait(run, interval=0.2)
     assert findings(run.path) == findings(undisturbed)
-    assert all("going on after step" in log(run, day, 2) for day in ("day_02", "day_03"))
+    assert all("going on after step" in log(run, day, 2) for day in DAYS)
+    reason = read_yaml(run.attempt_folder("search", "day_02", 1) / "ended.yaml")["reason"]
+    assert reason == "told that its time limit is near; Slurm queues it again, beginning 2 of at most 10"
+
+    wait(deaf, interval=0.2)
+    assert small_states(deaf, queue(deaf)) == {"search/1": "timed out"}
+    plan(deaf)
+    did = mend(deaf, stages_of(deaf), run_task, Wishes())
+    assert did.again == {("search", "1"): Request(None, 2)}, "twice the time"
+    wait(deaf, interval=0.2)
+    assert deaf.is_done("search", "1")
 
 
 def test_jobs_of_a_launch_that_was_killed_before_it_recorded_them_are_found(slurm, undisturbed, tmp_path):
@@ -214,15 +232,23 @@ def test_two_runs_side_by_side_one_by_command_and_one_by_scripts(slurm, undistur
     assert [two.is_done("search", day) for day in DAYS] == [True, False, True]
     assert not one.is_done("aggregate", "all")
 
-    resubmit(one)
-    told = script("resubmit_failed.sh", two.path)
+    told = script("resubmit_failed.sh", one.path)
     assert told.returncode == 0, told.stderr
-    assert "days 2%256" in told.stdout
+    without = resubmit(two, "--min-days", "2")
+    assert (without["others"][0], without["left_out"]) == ("aggregate/all", ["search/day_02"])
     slurm.wait_until_empty()
-    assert findings(one.path) == findings(two.path) == findings(undisturbed)
+    assert findings(one.path) == findings(undisturbed)
+    assert script("resubmit_failed.sh", one.path).stdout.startswith("Nothing is missing.")
+    assert read_yaml(two.path / "aggregate/all/result.yaml")["days"] == [1, 3]
+    assert (two.path / "report.html").is_file()
+
+    assert [each["task"] for each in resubmit(two, "--day", "2")["again"]] == ["search/day_02"]
+    slurm.wait_until_empty()
     assert "going on after step" in log(two, "day_02", 2)
-    told = script("resubmit_failed.sh", two.path)
-    assert told.stdout.startswith("Nothing is missing.")
+    assert resubmit(two)["renewed"][0] == "aggregate/all"
+    slurm.wait_until_empty()
+    assert findings(two.path) == findings(undisturbed)
+    assert read_yaml(two.path / "superseded/01/aggregate/all/result.yaml")["days"] == [1, 3]
 
 
 def test_every_command_of_the_page_works_as_written(slurm, undisturbed, tmp_path):
