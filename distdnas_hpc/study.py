@@ -4,14 +4,10 @@ RUN/                     the study's own run: shards, cost importance
 RUN/study/NAME/          a run like any other, e.g. one_shot_g0.004_s1; `prepared` in its config names RUN
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-import pyarrow.parquet as pq
 from rich.console import Console
 
 from distdnas_hpc import pipeline
@@ -24,14 +20,12 @@ from distdnas_hpc.config import Config, Strategy
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import SLURM_INTERVAL, UnfinishedError, launch
+from distdnas_hpc.report.strategies import better_than_constant, row_of
 from distdnas_hpc.report.study_table import Row
-from distdnas_hpc.train.candidates import TITLES, Candidate, candidates
+from distdnas_hpc.train.candidates import candidates
 
 Stages = Callable[[Config], list[Stage]]
 """Which of a config's stages."""
-
-LAST = 0.1
-"""Share of a search's steps, its last, over which its loss is judged."""
 
 
 class Variant(NamedTuple):
@@ -137,10 +131,9 @@ def compared(config: Config) -> list[Stage]:
 def study_rows(config: Config) -> list[Row]:
     """Return what the study found so far, a row for each strategy, γ, seed, θ and M."""
     rows = []
-    for variant in variants(config):
-        search = _search_converged(variant.config)
-        for candidate in candidates(variant.config):
-            rows.append(_row(variant, candidate, search))
+    for _, strategy, gamma, seed, of_run in variants(config):
+        search = _search_converged(of_run)
+        rows += [row_of(of_run.run, candidate, strategy, gamma, seed, search) for candidate in candidates(of_run)]
     return rows
 
 
@@ -199,50 +192,4 @@ def _search_converged(config: Config) -> str:
     if state != "done":
         return state
     manifest = Manifest.load(pipeline.prepared_folder(RunFolder(config.run)), config.data)
-    for task in tasks:
-        days = config.search.days if task == pipeline.WHOLE else (int(task.removeprefix("day_")),)
-        rows = sum(manifest.days[day].rows for day in days)
-        clicks = sum(manifest.days[day].clicks for day in days)
-        if not _last_loss(config.run / "search" / task / "trajectory.parquet") < entropy(clicks / rows):
-            return "no"
-    return "yes"
-
-
-def _last_loss(trajectory: Path) -> float:
-    """Return the mean LogLoss of w over the last tenth of a search's steps."""
-    table = pq.read_table(trajectory, columns=["step", "loss_w"])
-    step, loss = (np.asarray(table[name], dtype=float) for name in ("step", "loss_w"))
-    return float(loss[step > (1 - LAST) * step[-1]].mean())
-
-
-def entropy(rate: float) -> float:
-    """Return the LogLoss (natural logarithm) of answering `rate`, the share of clicks, to every row."""
-    return -sum(p * math.log(p) for p in (rate, 1 - rate) if p > 0)
-
-
-def _row(variant: Variant, candidate: Candidate, search: str) -> Row:
-    path = variant.config.run
-    told: dict[str, Any] = {}
-    if (path / "train" / candidate.task / "result.yaml").is_file():
-        told = RunFolder(path).result("train", candidate.task)
-    training = "not done"
-    if told:
-        converged = "yes" if (told.get("ne") or math.inf) < 1 else "no"
-        training = "diverged" if told["state"] == "diverged" else converged
-    elif search == "diverged":
-        training = "n/a"
-    return Row(
-        strategy=variant.strategy,
-        title=TITLES[variant.strategy],
-        gamma=variant.gamma,
-        seed=variant.seed,
-        theta=candidate.theta if variant.strategy != "supernet" else None,
-        copies=candidate.copies or 1,
-        search=search,
-        training=training,
-        macs=told.get("macs"),
-        ne=told.get("ne"),
-        ne_standard_error=told.get("ne_standard_error"),
-        auc=told.get("auc"),
-        run=str(path),
-    )
+    return "yes" if better_than_constant(config.run, config, tasks, manifest) else "no"

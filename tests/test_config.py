@@ -74,7 +74,7 @@ def test_ways_to_write_days(tmp_path, text, days):
         (("  test_day: 3\n", ""), "line 8: the key 'train.test_day' is missing; add it."),
         (("  test_day: 3", "  test_day: 2"), "line 8: train: test_day (2) must come after the last training day (2)."),
         (("  test_day: 3", "  test_day: 3\n  baselines: [dlrm, dcn]"), "is 'dcn' but should be 'logistic_regression',"),
-        (("  test_day: 3", "  test_day: 3\n  baselines: [dlrm, dlrm]"), "a baseline is named twice in dlrm, dlrm."),
+        (("  test_day: 3", "  test_day: 3\n  baselines: [dlrm, dlrm]"), "a model is named twice in dlrm, dlrm."),
         (("  test_day: 3", "  test_day: 4"), "train.test_day names day 4, but data.days says there are 3."),
         (("schema: criteo", "schema: avazu"), "line 3: data.schema: no schema is called 'avazu'; known: criteo."),
         (("raw: day_{day}.gz", "raw: all.gz"), "line 2: data: give either 'raw' with {day} in it"),
@@ -203,6 +203,14 @@ def test_seeds_differ_by_use_and_by_experiment(tmp_path):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_config_of_the_repository_is_valid(path):
     load_config(path)
+
+
+def test_distributed_dnas_on_the_terabyte_differs_by_gamma_alone_and_shares_its_shards():
+    one, other = (load_config(CONFIGS / f"criteo_terabyte{end}.yaml") for end in ("", "_gamma0"))
+    assert other.search == one.search.model_copy(update={"gamma": 0, "theta": (0.2,)})
+    assert other.prepared == one.run
+    for section in ("data", "model", "optimizer", "cost"):
+        assert getattr(one, section) == getattr(other, section)
 
 
 def test_the_terabyte_config_is_the_papers_setting():

@@ -6,14 +6,10 @@ import re
 import pytest
 
 from distdnas_hpc.config.train import BASELINES
-from tests.shrunk import ROOT, distdnas
+from tests.docs import commands_of, run
+from tests.shrunk import ROOT
 
 DOCS = (ROOT / "docs/models.md").read_text()
-COMMANDS = [
-    line.partition("#")[0].split()
-    for block in re.findall(r"```sh\n(.*?)```", DOCS, re.S)
-    for line in block.splitlines()
-]
 
 
 def cells(line: str) -> list[str]:
@@ -25,7 +21,7 @@ def printed(tmp_path_factory) -> list[str]:
     """What each command prints, in a working directory where nothing ever ran."""
     folder = tmp_path_factory.mktemp("docs")
     (folder / "configs").symlink_to(ROOT / "configs")
-    told = [distdnas(*command[1:], cwd=folder) for command in COMMANDS]
+    told = [run(command, folder) for command in commands_of(DOCS)]
     assert all(each.returncode == 0 for each in told), told
     assert not (folder / "runs").exists(), "nothing is written"
     return [each.stdout for each in told]

@@ -1,6 +1,7 @@
 """`distdnas doctor`: each line for a config that is fine, and for one that isn't."""
 
 import json
+import os
 
 import pytest
 
@@ -66,7 +67,9 @@ def test_disk_and_memory_that_do_not_suffice_are_told(tmp_path, monkeypatch):
     usage = type(doctor.shutil.disk_usage("/"))
     config = write_config(tmp_path, data={"max_rows": 5_000_000}, cluster={"executor": "local"})
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage(1000, 1000, 10))
-    monkeypatch.setattr(doctor.os, "sysconf", lambda name: 100)
+    known = {"SC_PAGE_SIZE": 100, "SC_PHYS_PAGES": 100}
+    real = os.sysconf
+    monkeypatch.setattr(doctor.os, "sysconf", lambda name: known[name] if name in known else real(name))
     found = checked(config)
     assert (found["disk"][0], "free are 10 B; make room, or set 'run' elsewhere" in found["disk"][1]) == (
         "problem",

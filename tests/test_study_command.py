@@ -14,6 +14,12 @@ from tests.shrunk import ROOT, distdnas, write_config
 
 RUN = "runs/study_quickstart"
 STUDY = {"strategies": ["distdnas", "distributed", "one_shot", "fresh", "supernet"], "seeds": [1]}
+QUICK = {
+    "data": {"rows_per_day": 200},
+    "search": {"theta": [0.2, 0.25]},
+    "train": {"batch_size": 64},
+    "cluster": {"executor": "inline"},
+}
 COMMANDS = [
     line.partition("#")[0].split()
     for block in re.findall(r"```sh\n(.*?)```", (ROOT / "docs/study.md").read_text(), re.S)
@@ -32,7 +38,7 @@ def with_study(path, **study):
 def studied(tmp_path_factory):
     """A working directory in which the commands of docs/study.md ran, on a shrunk study; and the rows that one told."""
     folder = tmp_path_factory.mktemp("study")
-    config = with_study(write_config(folder, search={"theta": [0.2, 0.25]}, cluster={"executor": "inline"}), **STUDY)
+    config = with_study(write_config(folder, **QUICK), **STUDY)
     (folder / "configs").mkdir()
     (folder / "runs").mkdir()
     tree = yaml.safe_load(config.read_text()) | {"run": "runs/study_quickstart"}
@@ -122,7 +128,10 @@ def test_a_study_goes_on_with_what_is_missing(studied):
 
 
 def test_what_diverges_is_a_finding_that_is_not_tried_again(tmp_path):
-    config = with_study(write_config(tmp_path, optimizer={"divergence": 1.0001}), strategies=["distdnas", "supernet"])
+    config = with_study(
+        write_config(tmp_path, **QUICK | {"search": {}}, optimizer={"dense_lr": 1e4}),
+        strategies=["distdnas", "supernet"],
+    )
     for _ in range(2):
         told = distdnas("study", config, "--cluster", "inline", "--json")
         assert told.returncode == 0, told.stderr

@@ -16,7 +16,7 @@ DIFFERENCES = "differences.yaml"
 def write_differences(run: Path, models: Iterable[str], folder: Path) -> None:
     """Compare the scores of models with the baseline's; nothing is written where the baseline has none.
 
-    At the paper's size this takes a minute or two and some 4 GB of memory for each model.
+    At the paper's size this takes a minute or two for each model, and some 5 GB of memory.
 
     Parameters
     ----------

@@ -441,8 +441,8 @@ def test_a_disk_that_is_full_at_any_step_is_told_and_the_step_goes_on(tmp_path, 
                 assert (error.errno, pages) == (errno.ENOSPC, 0)
     for name in ("parsed_1", "prepared"):
         assert files(folder / name) == files(tmp_path / name)
-    shards = {"shard_0000.h5", "shard_0001.h5", "shard_0002.h5"}
-    assert told >= shards | {"counts.h5", "ids.h5", "columns.yaml", "ids.npy", "manifest.yaml"}
+    # Which others are told depends on how far the thread that seals shards has got.
+    assert told >= {"shard_0000.h5", "ids.h5", "columns.yaml", "ids.npy", "manifest.yaml"}
 
 
 def test_a_disk_that_says_so_late_that_it_is_full_is_told(tmp_path, monkeypatch):

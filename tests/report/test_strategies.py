@@ -7,13 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from distdnas_hpc.report.results import read_results
-from distdnas_hpc.report.strategies import entropy, last_loss, strategy_grid, strategy_rows
+from distdnas_hpc.report.strategies import entropy, last_loss, strategy_rows
 from distdnas_hpc.storage import read_yaml, write_yaml
 
 
 def told(run):
     (row,) = strategy_rows([read_results(run.path)])
-    return row
+    return row._asdict()
 
 
 def change_config(run, **changes):
@@ -37,7 +37,7 @@ def test_the_loss_is_that_of_the_last_tenth_of_the_steps(tmp_path):
 def test_a_search_that_ends_below_the_entropy_converged(run):
     """Days of 300 clicks in 1,200 rows have an entropy of .562; the searches end at .506 (the last two points)."""
     row = told(run)
-    assert (row["strategy"], row["search"], row["training"]) == ("DistDNAS", "yes", "yes")
+    assert (row["title"], row["search"], row["training"]) == ("DistDNAS", "yes", "yes")
     assert (row["theta"], row["copies"], row["macs"], row["ne"]) == (0.2, 1, 900_000, 0.909)
 
 
@@ -50,12 +50,14 @@ def test_one_day_that_ends_above_it_did_not(run):
 
 
 def test_a_missing_day_and_a_diverged_one(run):
-    change_config(run, min_days=None)
+    change_config(run, min_days=4)
     (run.path / "search/day_02/result.yaml").unlink()
     assert told(run)["search"] == "not done"
     (run.path / "search/day_02/attempt_01").mkdir()
     write_yaml(run.path / "search/day_02/attempt_01/ended.yaml", {"state": "diverged"})
-    assert told(run)["search"] == "diverged"
+    assert (told(run)["search"], told(run)["training"]) == ("diverged", "yes")
+    (run.path / "train/distdnas_t0.2_m1/result.yaml").unlink()
+    assert told(run)["training"] == "n/a"
 
 
 def test_enough_days_are_enough(run):
@@ -78,9 +80,23 @@ def test_before_the_training_there_is_none(run):
     (run.path / "train/distdnas_t0.2_m1/result.yaml").unlink()
     row = told(run)
     assert (row["search"], row["training"], row["macs"]) == ("yes", "not done", None)
-    assert strategy_grid([row]).rows[0][-3:] == ("n/a", "n/a", "n/a")
 
 
 def test_without_gamma_it_is_distributed_dnas(run):
     change_config(run, gamma=0.0)
-    assert told(run)["strategy"] == "Distributed DNAS"
+    assert (told(run)["title"], told(run)["gamma"]) == ("Distributed DNAS", None)
+
+
+def test_the_supernet_has_no_search_and_no_theta(run):
+    tree = read_yaml(run.path / "config.yaml")
+    write_yaml(run.path / "config.yaml", {**tree, "strategy": "supernet"})
+    row = told(run)
+    assert (row["title"], row["search"], row["theta"]) == ("SuperNet", "n/a", None)
+
+
+def test_one_search_over_all_days_is_judged_by_the_clicks_of_all(run):
+    tree = read_yaml(run.path / "config.yaml")
+    write_yaml(run.path / "config.yaml", {**tree, "strategy": "one_shot"})
+    assert told(run)["search"] == "not done"
+    (run.path / "search/day_01").rename(run.path / "search/all")
+    assert told(run)["search"] == "yes"

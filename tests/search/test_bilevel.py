@@ -18,6 +18,7 @@ from distdnas_hpc.nn.optim import Optimizers
 from distdnas_hpc.search.bilevel import BATCHES, Bilevel
 from distdnas_hpc.search.weights import ArchitectureWeights
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # twelve rows: threads would wait for one another most of the time
 TEMPERATURE = 0.7
 NOISE = 11
 
