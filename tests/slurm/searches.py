@@ -30,10 +30,17 @@ def finish_one(folder: Path) -> Path:
     return folder / "run"
 
 
-def before_the_search(finished: Path, folder: Path, **slurm: Any) -> RunFolder:
-    """Return a copy of a finished run that has its data and its cost importance only; `slurm` is what it asks for."""
-    run = shutil.copytree(finished, folder / "run", ignore=shutil.ignore_patterns("search", "aggregate", "train"))
-    shutil.rmtree(run / "report")
+def before_the_search(finished: Path, folder: Path, *, trained: bool = True, **slurm: Any) -> RunFolder:
+    """Return a copy of a finished run whose days are to be searched again.
+
+    Parameters
+    ----------
+    trained : whether the training, which no fault is about, is done; then only the days and their mean are missing.
+    slurm : what its tasks ask for.
+    """
+    run = shutil.copytree(finished, folder / "run")
+    for stage in ("search", "aggregate", *(() if trained else ("train", "report"))):
+        shutil.rmtree(run / stage)
     tree = yaml.safe_load((run / "config.yaml").read_text())
     tree["run"] = str(run)
     tree["cluster"] = {"executor": "slurm", "slurm": {"time_minutes": 10, **slurm}}
