@@ -144,7 +144,8 @@ def test_tasks_that_ended_without_a_word_go_again_with_what_they_lacked(slurm, u
     slurm.wait(lambda: slurm.squeue().get(jobs(run)["day_01"]) != "RUNNING", "day 1 queued again")
     with contextlib.suppress(ProcessLookupError):  # unless Slurm could end it; else it goes on as a twin
         thaw(lost)
-    slurm.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    slurm.command("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)  # unless it is back by itself
+    slurm.wait(lambda: "down" not in slurm.sinfo()[node], "the node back")
     os.kill(big, signal.SIGKILL)  # as the kernel does when memory runs out, which ends the task with status 137
     stop_comes(slurm, run, "day_02", limited)
     wait(run, interval=0.2)
