@@ -52,7 +52,7 @@ def examine(config: Config, progress: Progress, *, probing: bool) -> Iterator[Ch
 
 
 def _check_data(config: Config, progress: Progress) -> Check:
-    prepared = config.run / "prepared"
+    prepared = config.prepared_folder
     try:
         if not (prepared / MANIFEST).is_file():
             check_raw(config.data)

@@ -36,7 +36,7 @@ class Rate(NamedTuple):
 
 def count_rows(config: Config) -> Rows:
     """Count each day's rows: by the manifest where the data is prepared, else from the raw files' sizes."""
-    data, prepared = config.data, config.run / "prepared"
+    data, prepared = config.data, config.prepared_folder
     if (prepared / MANIFEST).is_file():
         return Rows({day: told.rows for day, told in Manifest.load(prepared, data).days.items()}, "the prepared data")
     days = range(1, data.days + 1)
@@ -55,7 +55,7 @@ def count_rows(config: Config) -> Rows:
 
 def table_rows(config: Config, rows: Rows) -> tuple[int, str]:
     """Return the rows of all embedding tables together, or the most that they can have."""
-    prepared = config.run / "prepared"
+    prepared = config.prepared_folder
     if (prepared / MANIFEST).is_file():
         return sum(Manifest.load(prepared, config.data).table_sizes), "the prepared data"
     most = min(config.data.max_rows, sum(rows.of_day[day] for day in config.train.days) + 1)

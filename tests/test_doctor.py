@@ -49,11 +49,20 @@ def test_prepared_data_is_compared_with_its_checksums_and_rates_are_this_runs(un
     assert found["rows"][1] == "2,400 in 4 days, by the prepared data"
     assert found["time"][1].endswith("finished tasks of this run")
     shard = run / "prepared/day_02/shard_0000.h5"
-    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert (checked(config)["data"][0], "day_02/shard_0000.h5 has changed" in checked(config)["data"][1]) == (
         "problem",
         True,
     )
+
+
+def test_of_data_that_another_run_prepared_that_runs_files_are_looked_at(finished_run, tmp_path):
+    config = write_config(tmp_path, **SMALL_BATCHES)
+    config.write_text(f"{config.read_text()}\nprepared: {finished_run}\n")
+    found = checked(config)
+    assert found["data"][1].endswith("and every file is what was written")
+    assert found["rows"][1] == "2,400 in 4 days, by the prepared data"
 
 
 def test_of_much_prepared_data_the_checksums_are_left_to_another_command(unfinished, monkeypatch):

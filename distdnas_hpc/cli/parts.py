@@ -21,6 +21,7 @@ from distdnas_hpc.cli.app import (
     with_options,
 )
 from distdnas_hpc.cluster.display import ForegroundProgress
+from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.config import load_config
 from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.planted_days import write_planted_days
@@ -84,7 +85,7 @@ def data(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what prepared data holds: days, rows, click rates, columns, table sizes, bytes."""
-    content = describe(folder / "prepared" if (folder / "config.yaml").is_file() else folder)
+    content = describe(pipeline.prepared_folder(RunFolder(folder)) if (folder / "config.yaml").is_file() else folder)
     if as_json:
         typer.echo(json.dumps(content, indent=2))
     else:

@@ -87,6 +87,11 @@ class Config(Section):
                 )
         return self
 
+    @property
+    def prepared_folder(self) -> Path:
+        """Folder of the shards and their manifest: this run's, or that of the run that prepared them."""
+        return (self.prepared or self.run) / "prepared"
+
     def seed_of(self, *names: str) -> int:
         """Return a 32-bit seed of its own for one use of randomness, e.g. ('search', 'day_03')."""
         return zlib.crc32("/".join((str(self.seed), *names)).encode())

@@ -165,11 +165,8 @@ def train_model(
         trajectory.leave_out(time.perf_counter() - start)
 
     trajectory.write(folder / "trajectory.parquet", TRAJECTORY)
-    trained = {
-        "rows": trajectory.rows,
-        "train_seconds": trajectory.seconds,
-        "rows_per_second": trajectory.rows / trajectory.seconds,
-    }
+    rows, seconds = trajectory.rows, trajectory.seconds
+    trained = {"rows": rows, "train_seconds": seconds, "rows_per_second": rows / seconds}
     if recurring:
         return {**trained, "days": tests.found}
     with atomic_write(folder / "model.pt") as temporary:
