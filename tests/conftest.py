@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import threading
 
 import pytest
 
@@ -10,6 +11,13 @@ def pytest_runtest_setup():
     """Let a test draw the same numbers from torch each time: bounds are tight, and how sums round depends on them."""
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture
+def new_threads():
+    """Gives the names of the threads that live and did not when the test began: earlier tests' may end later."""
+    before = set(threading.enumerate())
+    return lambda: [thread.name for thread in threading.enumerate() if thread not in before]
 
 
 @pytest.fixture(scope="module")

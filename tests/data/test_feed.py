@@ -3,7 +3,6 @@
 import gc
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import h5py
@@ -274,7 +273,7 @@ def test_pairs_resume_exactly_at_every_pair(manifest, small_buffer):
             assert_same_batches(a, b)
 
 
-def test_pairs_that_are_left_early_leave_no_thread(manifest, small_buffer):
+def test_pairs_that_are_left_early_leave_no_thread(manifest, small_buffer, traces):
     pairs = Feed(manifest, 2, 7, shuffle_seed=5).pairs()
     next(pairs)
     pairs.close()
@@ -288,14 +287,19 @@ def test_two_passes_at_a_time_do_not_disturb_each_other(manifest, small_buffer):
     assert_same_batches(b, feed)
 
 
-def traces(folder) -> tuple[int, int]:
-    """Threads of feeds, and files below a folder that are open in this process."""
-    gc.collect()  # a mapped file is closed when nobody refers to it any more, as the traceback of a caught fault does
-    files = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
-    return sum(t.name == "prefetch" for t in threading.enumerate()), sum(folder in path.parents for path in files)
+@pytest.fixture
+def traces(new_threads):
+    """Gives the number of threads that this test's feeds have, and of open files below a folder."""
+
+    def count(folder) -> tuple[int, int]:
+        gc.collect()  # a mapped file is closed when nobody refers to it any more, as a caught fault's traceback does
+        files = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        return new_threads().count("prefetch"), sum(folder in path.parents for path in files)
+
+    return count
 
 
-def test_a_pass_that_is_left_early_leaves_no_thread_and_no_open_file(tmp_path, small_buffer):
+def test_a_pass_that_is_left_early_leaves_no_thread_and_no_open_file(tmp_path, small_buffer, traces):
     day = write_manifest_of(tmp_path, [100, 200, 100])
     batches = Feed(day, 1, 7, shuffle_seed=5).batches()
     next(batches)
@@ -307,7 +311,7 @@ def test_a_pass_that_is_left_early_leaves_no_thread_and_no_open_file(tmp_path, s
     assert traces(tmp_path) == (0, 0)
 
 
-def test_damage_is_told_where_it_is_reached(tmp_path, small_buffer):
+def test_damage_is_told_where_it_is_reached(tmp_path, small_buffer, traces):
     day = write_manifest_of(tmp_path, [64, 64])
     path = tmp_path / day.days[1].shards[1].name
     with h5py.File(path) as file:

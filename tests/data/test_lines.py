@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import threading
 
 import pytest
 from hypothesis import assume, given, settings
@@ -74,14 +73,13 @@ def test_the_fraction_grows_to_one(tmp_path):
     assert fractions[-1] == 1
 
 
-def test_a_reader_that_stops_early_leaves_no_thread_and_no_open_file(tmp_path):
+def test_a_reader_that_stops_early_leaves_no_thread_and_no_open_file(tmp_path, new_threads):
     (tmp_path / "log").write_bytes(b"123456789\n" * 1000)
-    before = threading.active_count()
     blocks = read_lines(tmp_path / "log", 100)
     next(blocks)
-    assert threading.active_count() == before + 1
+    assert len(new_threads()) == 1
     blocks.close()
-    assert threading.active_count() == before
+    assert new_threads() == []
 
 
 @pytest.mark.parametrize("content", [b"", gzip.compress(b"", mtime=0)])

@@ -29,15 +29,10 @@ class Source:
             self.closed.set()
 
 
-def threads() -> int:
-    return sum(thread.name == "prefetch" for thread in threading.enumerate())
-
-
 @pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = threads()
+def no_thread_is_left(new_threads):
     yield
-    assert threads() == before
+    assert new_threads() == []
 
 
 def wait_until(condition) -> None:
@@ -95,13 +90,13 @@ def test_a_fault_comes_after_the_items_before_it(fault):
     assert any(entry.name == "__iter__" for entry in caught.traceback), "it tells where in the source it arose"
 
 
-def test_closing_early_ends_the_thread_and_the_source():
+def test_closing_early_ends_the_thread_and_the_source(new_threads):
     source = Source(1000)
     items = prefetch(iter(source), 3)
     next(items)
-    assert threads() == 1
+    assert new_threads() == ["prefetch"]
     items.close()
-    assert threads() == 0
+    assert new_threads() == []
     assert source.closed.is_set()
     assert source.made <= 3
 
@@ -126,13 +121,13 @@ def test_a_fault_of_the_consumer_closes_it():
     assert source.closed.is_set()
 
 
-def test_a_chain_of_threads_is_closed_from_its_end():
+def test_a_chain_of_threads_is_closed_from_its_end(new_threads):
     source = Source(1000)
     items = prefetch(prefetch(iter(source), 2), 2)
     assert [next(items) for _ in range(5)] == list(range(5))
-    assert threads() == 2
+    assert new_threads() == ["prefetch", "prefetch"]
     items.close()
-    assert threads() == 0
+    assert new_threads() == []
     assert source.closed.is_set()
 
 

@@ -11,7 +11,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -270,14 +269,13 @@ def test_a_day_whose_last_rows_are_all_rejected_ends_with_a_full_shard(tmp_path,
     assert [shard["rows"] for shard in told["encode"][1]["shards"]] == [30, 30]
 
 
-def test_a_fault_late_in_a_day_leaves_no_file(tmp_path, monkeypatch):
+def test_a_fault_late_in_a_day_leaves_no_file(tmp_path, monkeypatch, new_threads):
     monkeypatch.setattr(tsv, "BLOCK_BYTES", 300)
     (tmp_path / "day_0").write_text(small_text(100) + "fault\n")
-    before = threading.active_count()
     with pytest.raises(UserError, match="line 101"):
         parse_day(small_data(tmp_path), 1, tmp_path / "parsed", tmp_path / "prepared", SILENT)
     assert files(tmp_path / "parsed") == files(tmp_path / "prepared") == {}
-    assert threading.active_count() == before
+    assert new_threads() == []
 
 
 class Killed(Progress):
