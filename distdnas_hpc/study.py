@@ -146,7 +146,10 @@ def _config(config: Config, name: str, strategy: Strategy, gamma: float | None, 
         tree["search"].pop("gamma")
     if strategy == "supernet":  # θ keeps everything
         tree["search"]["theta"] = tree["search"]["theta"][:1]
-    tree["train"] = {**tree["train"], "baselines": []}
+    assert config.study is not None
+    first = (config.study.strategies[0], (config.study.gamma or (config.search.gamma,))[0])
+    beside = config.study.baselines if (strategy, gamma) in (first, (first[0], None)) else ()
+    tree["train"] = {**tree["train"], "baselines": beside}
     return Config.model_validate(tree)
 
 

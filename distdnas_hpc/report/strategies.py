@@ -39,17 +39,21 @@ def strategy_rows(runs: Sequence[Results]) -> list[Row]:
 
 
 def row_of(run: Path, candidate: Candidate, strategy: Strategy, gamma: float | None, seed: int, search: str) -> Row:
-    """Return what a run tells of one network, whose search ended as `search` says; it may not be there yet."""
+    """Return what a run tells of one network, whose search ended as `search` says; it may not be there yet.
+
+    A published model that a study trains beside stands under its own name, without a search.
+    """
     path = run / "train" / candidate.task / "result.yaml"
     told = read_yaml(path) if path.is_file() else {}
+    found = candidate.model == DISTDNAS
     return Row(
-        strategy=strategy,
-        title=TITLES[strategy],
-        gamma=gamma,
+        strategy=strategy if found else candidate.model,
+        title=TITLES[strategy] if found else told.get("title", candidate.model),
+        gamma=gamma if found else None,
         seed=seed,
         theta=candidate.theta if strategy != "supernet" else None,
         copies=candidate.copies or 1,
-        search=search,
+        search=search if found else "n/a",
         training=_training_converged(told, search),
         macs=told.get("macs"),
         ne=told.get("ne"),
