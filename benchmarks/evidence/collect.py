@@ -17,8 +17,8 @@ from distdnas_hpc.storage import read_yaml, write_text
 from distdnas_hpc.study import variants
 from distdnas_hpc.train.candidates import DISTDNAS
 
-FOLDER = Path(__file__).parent / "results"
-"""A JSON file for each study, named as its config."""
+FOLDER = Path("benchmarks/evidence/results")
+"""A JSON file for each study, named as its config; from the checkout's root, where these programs run."""
 
 
 def main() -> None:
@@ -63,6 +63,7 @@ def keep(name: str, found: dict[str, Any]) -> None:
     for key in sorted(lists & set(found)):
         rows = ",\n".join(json.dumps(row) for row in found[key])
         lines.append(f"{json.dumps(key)}: [\n{rows}\n]")
+    FOLDER.mkdir(parents=True, exist_ok=True)
     write_text(FOLDER / f"{name}.json", "{\n" + ",\n".join(lines) + "\n}\n")
 
 

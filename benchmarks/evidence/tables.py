@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evidence.collect import FOLDER
-from benchmarks.evidence.weights import agreement, kept, last_days, ordered, side_of
+from benchmarks.evidence.weights import MODULES, agreement, kept, last_days, ordered, side_of
 from distdnas_hpc.storage import write_text
 from distdnas_hpc.train.candidates import TITLES
 
-PAGE = Path(__file__).parents[2] / "docs/evidence.md"
+PAGE = Path("docs/evidence.md")
 
 EXPRESS = {
     "products": ("dot_product",),
@@ -83,30 +83,20 @@ def recovery() -> str:
 
 def preferred() -> str:
     """Table of the mean weights of the modules that can express a plant, and how often they are kept."""
-    head = (
-        "plant",
-        "module",
-        "weight in block 1",
-        "in block 2",
-        "kept, of all chances",
-        "other modules kept",
-        "pairs in order",
-    )
     rows = []
     for plant, wanted in EXPRESS.items():
         if (study := _study(f"planted_{plant}")) is None:
             continue
         means = last_days(_searches(study, "distdnas"))
-        chosen, side = side_of(wanted)
         keeps = np.array([kept(mean, THETA) for mean in means])
-        weights = np.array(means)[..., chosen]  # seeds, blocks, wanted
-        blocks = [", ".join(_mean_of(weights[:, block, j], "{:.3f}") for j in range(len(wanted))) for block in (0, 1)]
-        others = keeps[..., side & ~chosen].mean()
+        others = side_of(wanted) & ~np.isin(MODULES, wanted)
         pairs = _mean_of([ordered(mean, wanted) for mean in means], "{:.2f}")
-        of = keeps[..., chosen]
-        named = ", ".join(f"`{name}`" for name in wanted)
-        rows.append((f"`{plant}`", named, *blocks, f"{of.sum()} of {of.size}", f"{others:.0%}", pairs))
-    return _table(head, rows)
+        for name in wanted:
+            place = MODULES.index(name)
+            weights = ", ".join(_mean_of(of_block, "{:.3f}") for of_block in np.array(means)[..., place].T)
+            of = keeps[..., place]
+            rows.append((f"`{plant}`", f"`{name}`", weights, f"{of.mean():.0%}", f"{keeps[..., others].mean():.0%}", pairs))
+    return _table(("plant", "module", "weight, block by block", "kept", "others kept", "pairs in order"), rows)
 
 
 def days() -> str:

@@ -49,8 +49,7 @@ def agreement(means: Sequence[Weights], theta: float) -> float:
     return float(np.mean([(a == b).mean() for a, b in combinations(sets, 2)]))
 
 
-def side_of(wanted: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which of all ten modules are wanted, and which are on the same side as these; (10,) each."""
-    chosen = np.isin(MODULES, wanted)
+def side_of(wanted: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which of all ten modules are on the same side as the wanted ones, (10,)."""
     dense = np.isin(MODULES, DENSE_MODULES)
-    return chosen, dense if chosen[dense].any() else ~dense
+    return dense if set(wanted) <= set(DENSE_MODULES) else ~dense
