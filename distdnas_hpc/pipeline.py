@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distdnas_hpc.cluster.execute import execute
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config
@@ -55,8 +54,7 @@ def cost_model(config: Config) -> list[Stage]:
 def stages(config: Config) -> list[Stage]:
     """Return the stages of an experiment, in order; its strategy decides what is searched, if anything.
 
-    A run that uses another's shards and cost importance (`prepared` in its config) doesn't make them. The report shows
-    days and their mean, so only the strategies that have them get one.
+    A run that uses another's shards and cost importance (`prepared` in its config) doesn't make them.
     """
     searched = tuple(day_name(day) for day in config.search.days)
     required = config.search.min_days
@@ -67,14 +65,13 @@ def stages(config: Config) -> list[Stage]:
     made = [] if config.prepared else [*preparation(config), *cost_model(config)]
     after = () if config.prepared else ("manifest", "cost")
     search = [Stage("search", searched, _search, after=after, required=required, gpu=True)]
-    report = [Stage("report", (WHOLE,), _report, after=("train", "recurring") if again else ("train",))]
     return [
         *made,
         *(search if config.strategy != "supernet" else []),
         Stage("aggregate", (WHOLE,), _aggregate, after=("search",) if config.strategy != "supernet" else after),
         Stage("train", models, _train, after=("aggregate",), gpu=True),
         *([Stage("recurring", again, _recurring, after=("aggregate",), gpu=True)] if again else []),
-        *(report if config.strategy in BY_DAY else []),
+        Stage("report", (WHOLE,), _report, after=("train", "recurring") if again else ("train",)),
     ]
 
 
@@ -86,15 +83,6 @@ def prepared_folder(run: RunFolder) -> Path:
 def cost_folder(run: RunFolder) -> Path:
     """Return where a run's cost importance is."""
     return (run.config.prepared or run.path) / "cost" / WHOLE
-
-
-def run_task(run: str, stage: str, task: str, attempt: int) -> None:
-    """Run one task of a run folder in this process; what every executor calls, in the end."""
-    folder = RunFolder(Path(run))
-    known = {(known.name, name): known for known in stages(folder.config) for name in known.tasks}
-    if (stage, task) not in known:
-        raise UserError(f"The run {run} has no task {stage}/{task}; see 'distdnas status {run}'.")
-    execute(folder, known[stage, task], task, attempt)
 
 
 def export(run: RunFolder, name: str | None, out: Path) -> str:

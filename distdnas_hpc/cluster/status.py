@@ -254,7 +254,7 @@ def logs(run: RunFolder, attempt: Attempt, job: str | None) -> Iterator[Path]:
     """Yield the files that tell about an attempt, the most telling first: its log, what its process or job printed."""
     yield from (attempt.folder / name for name in ("log.txt", "output.txt") if name in attempt.names)
     if job:
-        printed = run.path / "slurm" / f"{job}_0_log.err"
+        printed = run.slurm_folder / f"{job}_0_log.err"
         if printed.is_file():
             yield printed
 
