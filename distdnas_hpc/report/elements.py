@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from distdnas_hpc.report.markup import Markup, tag
+from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.style import STYLE
 
 COLOURS = 5
@@ -38,6 +38,12 @@ def section(name: str, title: str, content: Markup) -> Markup:
 def figure(drawn: Markup, caption: str) -> Markup:
     """Return a figure with a caption, if that is not empty."""
     return tag("figure", drawn, tag("figcaption", caption) if caption else None)
+
+
+def side_by_side(drawn: Iterable[tuple[Markup, str]], note: str) -> Markup:
+    """Return figures with captions beside each other, where there is room, and a note below them."""
+    figures = tag("div", *(figure(each, caption) for each, caption in drawn), class_="grid")
+    return join(figures, tag("p", note, class_="note"))
 
 
 def absent(sentence: str) -> Markup:

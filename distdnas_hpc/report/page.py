@@ -7,7 +7,7 @@ import yaml
 from distdnas_hpc.report import figures
 from distdnas_hpc.report.agreement import agreement
 from distdnas_hpc.report.elements import absent, document, figure, legend, section, table
-from distdnas_hpc.report.headline import days_in_words, headline
+from distdnas_hpc.report.headline import headline
 from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.page_agreement import agreement_section
 from distdnas_hpc.report.page_search import architecture_section, cost_section, search_section, weights_section
@@ -17,7 +17,9 @@ from distdnas_hpc.report.recurring import has_baseline, next_days, read_next_day
 from distdnas_hpc.report.results import Results, read_results
 from distdnas_hpc.report.table import HEADERS, caveat, comparison_cells, comparison_markdown
 from distdnas_hpc.report.timeline import duration, moment
+from distdnas_hpc.report.words import days_in_words
 from distdnas_hpc.storage import write_text
+from distdnas_hpc.train.candidates import TITLES
 
 
 def write_report(run: Path) -> Path:
@@ -47,16 +49,13 @@ def render(results: Results) -> str:
             "Finished": moment(finished) if finished else "nothing yet",
             "Config": results.config.fingerprint(),
             "Seed": str(results.config.seed),
-            "Searched": days_in_words(tuple(results.days)) if results.days else "no day yet",
+            "Strategy": TITLES[results.config.strategy],
+            "Searched": _searched(results),
             "Trained on": days_in_words(results.config.train.days),
             "Tested on": f"day {results.config.train.test_day}",
         },
         section("comparison", "Comparison", _comparison(results)),
-        section("architecture-found", "The architecture", architecture_section(results)),
-        section("weights", "Architecture weights", weights_section(results)),
-        section("agreement-of-days", "Do the days agree?", agreement_section(agreement(results))),
-        section("search", "The search, day by day", search_section(results)),
-        section("cost", "Cost importance", cost_section(results)),
+        *_search(results),
         section("training", "Training", _training(results)),
         section("recurring", "Recurring training", _recurring(results)) if results.config.train.recurring else None,
         section("time", "Time and cost", time_section(results)),
@@ -64,6 +63,28 @@ def render(results: Results) -> str:
         section("config", "Config", _config(results)),
         section("again", "How to run it again", _again(results)),
     )
+
+
+def _searched(results: Results) -> str:
+    if results.config.strategy == "supernet":
+        return "nothing"
+    return f"{results.whole.what} in one task" if results.whole else days_in_words(tuple(results.days)) or "no day yet"
+
+
+def _search(results: Results) -> list[Markup]:
+    """Return the sections on the search that the run's strategy has."""
+    config = results.config
+    if config.strategy == "supernet":
+        return []
+    day_by_day = config.strategy != "one_shot" and len(config.search.days) > 1
+    agree = [section("agreement-of-days", "Do the days agree?", agreement_section(agreement(results)))]
+    return [
+        section("architecture-found", "The architecture", architecture_section(results)),
+        section("weights", "Architecture weights", weights_section(results)),
+        *(agree if day_by_day else []),
+        section("search", "The search, day by day" if day_by_day else "The search", search_section(results)),
+        section("cost", "Cost importance", cost_section(results)),
+    ]
 
 
 def _comparison(results: Results) -> Markup:

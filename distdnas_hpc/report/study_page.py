@@ -8,7 +8,6 @@ import yaml
 
 from distdnas_hpc.config import Config
 from distdnas_hpc.report.elements import absent, document, figure, section, table
-from distdnas_hpc.report.headline import days_in_words
 from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.pareto import Point, pareto
 from distdnas_hpc.report.results import Results
@@ -17,6 +16,7 @@ from distdnas_hpc.report.study_summary import Spread, Summary, summaries
 from distdnas_hpc.report.study_table import Row
 from distdnas_hpc.report.table import significant
 from distdnas_hpc.report.timeline import duration
+from distdnas_hpc.report.words import days_in_words
 from distdnas_hpc.storage import write_text
 
 HEADERS = ("Strategy", "Search converged?", "Training converged?", "MACs (M)", "AUC", "NE", "Seeds")
