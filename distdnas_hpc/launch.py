@@ -16,6 +16,7 @@ from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.prepare import check_raw
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.places import day_name
 from distdnas_hpc.report.weights_table import weights_table
 
 SLURM_INTERVAL = 5.0
@@ -168,7 +169,7 @@ def mend(
         of_study = (run.path / STUDY).is_dir()
         run = study.prepare(config) if of_study else RunFolder.prepare(config)
         loosened = [stage.name for stage in study.stages_of(run) if stage.name.endswith("search")]
-    wishes = Wishes([pipeline.day_name(day) for day in days], loosened, min_days is not None, mem_gb, minutes)
+    wishes = Wishes([day_name(day) for day in days], loosened, min_days is not None, mem_gb, minutes)
     return resubmit(run, study.to_mend(run), study.run_task, wishes, study.outdated(run))
 
 
@@ -189,7 +190,7 @@ def launch_day(config: Config, day: int, console: Console) -> RunFolder:
         raise UserError(f"The run {config.run} isn't there yet; prepare its data first: distdnas prepare CONFIG.")
     run = RunFolder.open(config)
     stages = {stage.name: stage for stage in pipeline.stages(run.config)}
-    task = pipeline.day_name(day)
+    task = day_name(day)
     if "search" not in stages or task not in stages["search"].tasks:
         days = ", ".join(map(str, config.search.days))
         raise UserError(f"Day {day} is not to be searched (search.days: {days}); give one of these days.")

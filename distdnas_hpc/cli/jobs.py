@@ -32,6 +32,7 @@ from distdnas_hpc.config import load_config
 from distdnas_hpc.doctor import examine
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import mend, scripts
+from distdnas_hpc.places import day_name
 from distdnas_hpc.report.forming import forming
 from distdnas_hpc.study import stages_of
 
@@ -210,7 +211,7 @@ def logs(
     if follows and attempt is not None:
         raise UserError("--follow shows the newest attempt; leave out --attempt.")
     run = RunFolder(folder)
-    named = pipeline.day_name(day) if day is not None else task
+    named = day_name(day) if day is not None else task
     chosen, name = find_task(stages_of(run), stage, named)
     if follows:
         with _left_with_ctrl_c():

@@ -168,7 +168,8 @@ def _data(results: Results) -> Markup:
         return absent("No prepared data was found in this run.")
     rows = []
     for number, day in sorted(manifest.days.items()):
-        uses = {"search": config.search.days, "training": config.train.days, "test": (config.train.test_day,)}
+        searched = config.search.days if config.strategy != "supernet" else ()
+        uses = {"search": searched, "training": config.train.days, "test": (config.train.test_day,)}
         used = ", ".join(use for use, days in uses.items() if number in days)
         rate = f"{100 * day.clicks / day.rows:.2f}%" if day.rows else "n/a"
         rows.append((str(number), f"{day.rows:,}", f"{day.clicks:,}", rate, used or "nothing"))
