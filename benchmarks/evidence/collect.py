@@ -12,7 +12,8 @@ import numpy as np
 
 from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.data.planted_days import truth_file
-from distdnas_hpc.report.results import Results, TrainedModel, read_results
+from distdnas_hpc.report.parts import TrainedModel
+from distdnas_hpc.report.results import Results, read_results
 from distdnas_hpc.storage import read_yaml, write_text
 from distdnas_hpc.study import variants
 from distdnas_hpc.train.candidates import DISTDNAS

@@ -61,24 +61,33 @@ def fill(page: str) -> str:
 
 def recovery() -> str:
     """Table of what networks score on each plant, and how much of what is possible the found one reaches."""
-    head = ("plant", "logistic regression", "DLRM", "DCN-v2", "found", "best possible", "gap closed", "found MACs")
+    names = ("Logistic regression", "DLRM", "DCN-v2", "distdnas")
     rows = []
     for plant in PLANTS:
         if (study := _study(f"planted_{plant}")) is None:
             continue
-        names = ("Logistic regression", "DLRM", "DCN-v2", "distdnas")
         auc = {name: _by_seed(study["models"], name, "auc") for name in names}
-        macs = {name: np.mean([*_by_seed(study["models"], name, "macs").values()]) for name in names}
+        low, found = auc["Logistic regression"], auc["distdnas"]
         best, error = study["bayes"]["auc"], study["bayes"]["auc_standard_error"]
-        low = auc["Logistic regression"]
-        closed = [(value - low[seed]) / (best - low[seed]) for seed, value in auc["distdnas"].items()]
+        closed = [(value - low[seed]) / (best - low[seed]) for seed, value in found.items()]
         is_gap = best - np.mean([*low.values()]) > 3 * error
-        whole = study["macs"]["base"] + np.sum(study["macs"]["modules"])
-        shares = f"{macs['distdnas'] / macs['DCN-v2']:.0%} of DCN-v2, {macs['distdnas'] / whole:.0%} of the supernet"
         scores = (_mean_of(values.values()) for values in auc.values())
-        closed_by = _mean_of(closed, "{:.0%}") if is_gap else "no gap"
-        rows.append((f"`{plant}`", *scores, f"{best:.4f}", closed_by, f"{_macs(macs['distdnas'])}: {shares}"))
+        rows.append((f"`{plant}`", *scores, f"{best:.4f}", _mean_of(closed, "{:.0%}") if is_gap else "no gap"))
+    head = ("plant", "logistic regression", "DLRM", "DCN-v2", "found", "best possible", "gap closed")
     return _table(head, rows)
+
+
+def macs() -> str:
+    """Table of what the networks found on each plant cost beside others."""
+    rows = []
+    for plant in PLANTS:
+        if (study := _study(f"planted_{plant}")) is None:
+            continue
+        found, *others = (_by_seed(study["models"], name, "macs").values() for name in ("distdnas", "DLRM", "DCN-v2"))
+        whole = study["macs"]["base"] + np.sum(study["macs"]["modules"])
+        cells = [_mean_of([value / 1e6 for value in values], "{:.4f}", " M") for values in (found, *others)]
+        rows.append((f"`{plant}`", *cells, f"{whole / 1e6:.4f} M", f"{np.mean([*found]) / whole:.0%}"))
+    return _table(("plant", "found", "DLRM", "DCN-v2", "supernet", "found, of the supernet"), rows)
 
 
 def preferred() -> str:
@@ -94,8 +103,8 @@ def preferred() -> str:
         for name in wanted:
             place = MODULES.index(name)
             weights = ", ".join(_mean_of(of_block, "{:.3f}") for of_block in np.array(means)[..., place].T)
-            of = keeps[..., place]
-            rows.append((f"`{plant}`", f"`{name}`", weights, f"{of.mean():.0%}", f"{keeps[..., others].mean():.0%}", pairs))
+            how_often = (f"{keeps[..., place].mean():.0%}", f"{keeps[..., others].mean():.0%}")
+            rows.append((f"`{plant}`", f"`{name}`", weights, *how_often, pairs))
     return _table(("plant", "module", "weight, block by block", "kept", "others kept", "pairs in order"), rows)
 
 
@@ -148,6 +157,7 @@ def models(*names: str) -> str:
 
 TABLES: dict[str, Callable[..., str]] = {
     "recovery": recovery,
+    "macs": macs,
     "preferred": preferred,
     "days": days,
     "thetas": thetas,
@@ -179,7 +189,9 @@ def _title(strategy: str, gamma: float | None, theta: float | None, copies: int 
 def _mean_of(values: Iterable[float], form: str = "{:.4f}", unit: str = "") -> str:
     """Write a mean with its standard error."""
     given = np.array([*values], dtype=np.float64)
-    if len(given) < 2:
+    if not len(given):
+        return "–"
+    if len(given) == 1:
         return form.format(given.mean()) + unit
     return f"{form.format(given.mean())} ± {form.format(given.std(ddof=1) / np.sqrt(len(given)))}{unit}"
 

@@ -25,16 +25,19 @@ WHOLE = "all"
 """Name of the task of a search over all days."""
 
 
-def strategy_rows(runs: Sequence[Results]) -> list[Row]:
-    """Return a row for each run and network that it found; one with γ = 0 is distributed DNAS in any case."""
+def strategy_rows(runs: Sequence[Results], *, published: bool = False) -> list[Row]:
+    """Return a row for each run and network that it found; one with γ = 0 is distributed DNAS in any case.
+
+    `published` asks for the published models too that runs trained beside.
+    """
     rows = []
     for results in runs:
         config, search = results.config, search_converged(results)
         without_gamma = config.strategy == "distdnas" and config.search.gamma == 0
         strategy: Strategy = "distributed" if without_gamma else config.strategy
         gamma = None if strategy in ("distributed", "supernet") else config.search.gamma
-        found = [candidate for candidate in candidates(config) if candidate.model == DISTDNAS]
-        rows += [row_of(results.run, candidate, strategy, gamma, config.seed, search) for candidate in found]
+        told = [candidate for candidate in candidates(config) if published or candidate.model == DISTDNAS]
+        rows += [row_of(results.run, candidate, strategy, gamma, config.seed, search) for candidate in told]
     return rows
 
 

@@ -30,10 +30,10 @@ PRODUCTS = {
         found(2, 0.7, 2500, 0.8),
     ],
     "searches": [
-        {"strategy": "distdnas", "gamma": 0.004, "seed": seed, "days": [[[0.1, 0.1, weight, 0.1, 0.7 - weight, *[0.2] * 5]] * 2]}
-        for seed, weight in ((1, 0.5), (2, 0.3))
+        {"strategy": "distdnas", "gamma": 0.004, "seed": seed, "days": [[[0.1, 0.1, dot, 0.1, pin, *[0.2] * 5]] * 2]}
+        for seed, dot, pin in ((1, 0.5, 0.2), (2, 0.3, 0.4))
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "benchmarks/evidence/results").mkdir(parents=True)
     (tmp_path / "benchmarks/evidence/results/planted_products.json").write_text(json.dumps(PRODUCTS))
     (tmp_path / "docs").mkdir()
-    marks = ["recovery", "preferred", "days", "thetas planted_products 0.15 0.25", "models planted_products"]
+    marks = ["recovery", "macs", "preferred", "days", "thetas planted_products 0.15 0.25", "models planted_products"]
     page = "# Page\n\n" + "\n\nbetween\n\n".join(f"<!-- {mark} -->\nold\n<!-- end -->" for mark in marks)
     (tmp_path / "docs/evidence.md").write_text(page)
     return tmp_path
@@ -64,12 +64,15 @@ def test_tables_tell_what_the_results_hold(checkout, monkeypatch):
     run(monkeypatch)
     page = (checkout / "docs/evidence.md").read_text()
     assert "old" not in page
-    assert page.count("\n\nbetween\n\n") == 4
+    assert page.count("\n\nbetween\n\n") == 5
     # (0.82 - 0.5)/(0.9 - 0.5) = 80% and 50%; se of two values is half their difference
     assert table(page, "recovery") == [
         ["`products`", "0.5000 ± 0.0000", "0.7000 ± 0.0000", "0.7000 ± 0.0000", "0.7600 ± 0.0600", "0.9000",
-         "65% ± 15%", "0.002 M: 10% of DCN-v2, 67% of the supernet"],
+         "65% ± 15%"],
     ]  # fmt: skip
+    assert table(page, "macs") == [
+        ["`products`", "0.0020 ± 0.0005 M", "0.0040 ± 0.0000 M", "0.0200 ± 0.0000 M", "0.0030 M", "67%"]
+    ]
     # dot_product leads pin by 0.5 to 0.2 in one search, trails by 0.3 to 0.4 in the other: 4 and 3 of 4 pairs
     assert table(page, "preferred") == [
         ["`products`", "`dot_product`", "0.400 ± 0.100, 0.400 ± 0.100", "100%", "25%", "0.88 ± 0.12"],
