@@ -43,7 +43,15 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "benchmarks/evidence/results").mkdir(parents=True)
     (tmp_path / "benchmarks/evidence/results/planted_products.json").write_text(json.dumps(PRODUCTS))
     (tmp_path / "docs").mkdir()
-    marks = ["recovery", "macs", "preferred", "days", "thetas planted_products 0.15 0.25", "models planted_products"]
+    marks = [
+        "recovery",
+        "macs",
+        "preferred",
+        "weights",
+        "days",
+        "thetas planted_products 0.15 0.25",
+        "models planted_products",
+    ]
     page = "# Page\n\n" + "\n\nbetween\n\n".join(f"<!-- {mark} -->\nold\n<!-- end -->" for mark in marks)
     (tmp_path / "docs/evidence.md").write_text(page)
     return tmp_path
@@ -64,7 +72,7 @@ def test_tables_tell_what_the_results_hold(checkout, monkeypatch):
     run(monkeypatch)
     page = (checkout / "docs/evidence.md").read_text()
     assert "old" not in page
-    assert page.count("\n\nbetween\n\n") == 5
+    assert page.count("\n\nbetween\n\n") == 6
     # (0.82 - 0.5)/(0.9 - 0.5) = 80% and 50%; se of two values is half their difference
     assert table(page, "recovery") == [
         ["`products`", "0.5000 ± 0.0000", "0.7000 ± 0.0000", "0.7000 ± 0.0000", "0.7600 ± 0.0600", "0.9000",
@@ -77,6 +85,9 @@ def test_tables_tell_what_the_results_hold(checkout, monkeypatch):
     assert table(page, "preferred") == [
         ["`products`", "`dot_product`", "0.400 ± 0.100, 0.400 ± 0.100", "100%", "25%", "0.88 ± 0.12"],
     ]  # fmt: skip
+    assert table(page, "weights") == [
+        ["`products`", "0.100", "0.100", "**0.400**", "0.100", "0.300", *["0.200"] * 5, "0.100"],
+    ]
     assert table(page, "thetas") == [
         ["0.15", "14.0 ± 0.0", "0.0024 ± 0.0000 M"],
         ["0.25", "5.0 ± 1.0", "0.0015 ± 0.0001 M"],
