@@ -115,13 +115,13 @@ def weights() -> str:
         if (study := _study(f"planted_{plant}")) is None:
             continue
         means = np.array(last_days(_searches(study, "distdnas"))).mean(axis=1)  # (seeds, 10)
-        error = means.std(axis=0, ddof=1).max() / np.sqrt(len(means))
+        error = f"{means.std(axis=0, ddof=1).max() / np.sqrt(len(means)):.3f}" if len(means) > 1 else "–"
         wanted = EXPRESS.get(plant, ())
         cells = [
             f"**{weight:.3f}**" if name in wanted else f"{weight:.3f}"
             for name, weight in zip(MODULES, means.mean(axis=0), strict=True)
         ]
-        rows.append((f"`{plant}`", *cells, f"{error:.3f}"))
+        rows.append((f"`{plant}`", *cells, error))
     return _table(("plant", *MODULES, "largest ±"), rows)
 
 
@@ -136,7 +136,7 @@ def days() -> str:
         cells = []
         for n in counts:
             means = last_days(searches, n)
-            same = f"{agreement(means, THETA):.0%}"
+            same = f"{agreement(means, THETA):.0%}" if len(means) > 1 else "–"
             cells.append(f"{_mean_of([ordered(mean, wanted) for mean in means], '{:.2f}')}, {same}" if wanted else same)
         rows.append((f"`{plant}`", *cells))
     return _table(("plant", *(f"{n} day{'s' * (n > 1)}" for n in counts)), rows)
