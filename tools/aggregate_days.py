@@ -17,7 +17,8 @@ from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report.agreement import Agreement, agreement
 from distdnas_hpc.report.grid import Grid
 from distdnas_hpc.report.page_agreement import in_words, without
-from distdnas_hpc.report.results import Found, read_results
+from distdnas_hpc.report.parts import Found
+from distdnas_hpc.report.results import read_results
 from distdnas_hpc.search.aggregate import discretize
 
 SIDES = (("alpha", "α", DENSE_MODULES), ("beta", "β", SPARSE_MODULES))
@@ -28,6 +29,8 @@ def work(given: Namespace) -> None:
     results = read_results(given.run)
     if results.found is None:
         raise UserError(f"{given.run} has no mean over its days yet; run it on, or see 'distdnas status {given.run}'.")
+    if results.whole is not None:
+        raise UserError(f"{given.run} searched {results.whole.what} in one task: there are no days to compare.")
     theta = given.theta or results.found.theta
     if not 0 < theta < 1:
         raise UserError(f"--theta is {theta:g} but must lie between 0 and 1, like a probability.")

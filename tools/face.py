@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.report.markup import Markup
 from distdnas_hpc.report.results import Results, read_results
+from distdnas_hpc.report.sheet import sheet, write_figure
 
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
@@ -56,6 +58,14 @@ def takes_figure(parser: ArgumentParser, default: str) -> None:
 def read(runs: list[Path]) -> list[Results]:
     """Read run folders, each once."""
     return [read_results(run) for run in dict.fromkeys(runs)]
+
+
+def show(given: Namespace, name: str, title: str, rows: Sequence[Sequence[Markup]], numbers: Any = None) -> None:
+    """Write drawings, row by row, as the figure that --out names; or tell their numbers, where --json asks for them."""
+    if getattr(given, "json", False):
+        tell_json(numbers)
+        return
+    out.print(f"Figure: {write_figure(sheet(name, title, rows), given.out)}")
 
 
 def tell_json(content: Any) -> None:

@@ -32,7 +32,9 @@ from distdnas_hpc.config import load_config
 from distdnas_hpc.doctor import examine
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import mend, scripts
+from distdnas_hpc.places import day_name
 from distdnas_hpc.report.forming import forming
+from distdnas_hpc.study import stages_of
 
 WATCH_INTERVAL = 5.0
 """Seconds between looks at a run; each asks squeue, whose controller serves the whole cluster."""
@@ -130,7 +132,7 @@ def status(
     does not answer, the run's files tell what they know. Exit status 1 when a task went wrong.
     """
     run = RunFolder(folder)
-    stages = pipeline.stages(run.config)
+    stages = stages_of(run)
     if watch:
         with _left_with_ctrl_c():
             search = run.config.search
@@ -209,8 +211,8 @@ def logs(
     if follows and attempt is not None:
         raise UserError("--follow shows the newest attempt; leave out --attempt.")
     run = RunFolder(folder)
-    named = pipeline.day_name(day) if day is not None else task
-    chosen, name = find_task(pipeline.stages(run.config), stage, named)
+    named = day_name(day) if day is not None else task
+    chosen, name = find_task(stages_of(run), stage, named)
     if follows:
         with _left_with_ctrl_c():
             for text in follow(run, chosen, name, lambda: queue(run), WATCH_INTERVAL):
