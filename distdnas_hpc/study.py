@@ -15,7 +15,7 @@ from distdnas_hpc.cluster.display import watch_run
 from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
-from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
+from distdnas_hpc.cluster.status import TaskStatus, run_status
 from distdnas_hpc.config import Config, Strategy
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
@@ -115,7 +115,7 @@ def _wait(config: Config, choose: Stages, console: Console) -> None:
         RunFolder(config.run), choose(config), console, lambda: queue(RunFolder(config.run)), SLURM_INTERVAL
     )
     if not _finished(config, choose):
-        raise UnfinishedError([each for each in told if each.state in WENT_WRONG])
+        raise UnfinishedError([each for each in told if each.went_wrong])
 
 
 def shared(config: Config) -> list[Stage]:
