@@ -3,15 +3,18 @@
     python -m benchmarks.serving [--rows 100000] [--seconds 1] [--threads 1]
 
 At the paper's dimensions, with tables of `--rows` rows in all: the median time of a batch of 1, 64 and 4,096 rows
-through the package's own model and through its torch.export program, and the model's time over DLRM's. For what a
-search may find stands a network that keeps two modules a side in each block. Models take turns, so that a machine's
-mood hits all alike.
+through the package's own model, its torch.export program and its ONNX program (where ONNX Runtime is installed), and
+the model's time over DLRM's. For what a search may find stands a network that keeps two modules a side in each block.
+Models take turns, so that a machine's mood hits all alike.
 """
 
 import argparse
+import importlib.util
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,7 +29,9 @@ from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.macs import network_cost
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.network import Network
+from distdnas_hpc.serve import onnx_program
 from distdnas_hpc.serve.model_folder import export_program
+from distdnas_hpc.serve.onnx_program import write_onnx
 
 DENSE, SPARSE = 13, 26
 BATCHES = (1, 64, 4096)
@@ -54,6 +59,8 @@ def main() -> None:
         "model": {**models},
         "program": {title: export_program(model, DENSE).module() for title, model in models.items()},
     }
+    if importlib.util.find_spec("onnxruntime"):
+        ways["ONNX"] = {title: by_onnx(model, arguments.threads) for title, model in models.items()}
     milliseconds = {way: measure(calls, sizes[0], arguments.seconds) for way, calls in ways.items()}
 
     table = Table(title=f"Median milliseconds of a batch, {arguments.threads} thread(s)", title_justify="left")
@@ -69,7 +76,19 @@ def main() -> None:
         cells = [f"{milliseconds[way][title, batch]:.3g}" for way in ways for batch in BATCHES]
         ratio = milliseconds["model"][title, BATCHES[-1]] / dlrm
         table.add_row(title, f"{macs / 1e6:.2f}", *cells, f"{ratio:.2f}")
-    Console(width=120).print(table)
+    Console(width=140).print(table)
+
+
+def by_onnx(model: CTRModel, threads: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return what answers with ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    with tempfile.TemporaryDirectory() as folder:
+        write_onnx(export_program(model, DENSE), Path(folder))
+        session = onnxruntime.InferenceSession(Path(folder) / onnx_program.FILES[0], options)
+    return lambda dense, sparse: session.run(None, {"dense": dense.numpy(), "sparse": sparse.numpy()})[0]
 
 
 @torch.inference_mode()

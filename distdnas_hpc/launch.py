@@ -12,7 +12,7 @@ from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.resubmit import Resubmission, Wishes, resubmit
 from distdnas_hpc.cluster.run_folder import STUDY, RunFolder
 from distdnas_hpc.cluster.stages import Stage
-from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
+from distdnas_hpc.cluster.status import TaskStatus, run_status
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.prepare import check_raw
 from distdnas_hpc.errors import UserError
@@ -97,7 +97,7 @@ def launch(
                 local.run_inline(run, stages)
     if not all(stage.finished(run) for stage in stages):
         statuses = run_status(run, stages, queue(run))
-        raise UnfinishedError([told for told in statuses if told.state in WENT_WRONG])
+        raise UnfinishedError([told for told in statuses if told.went_wrong])
     if whole and study.outdated(run):
         return launch(config, choose, console, detach=detach, prepare=prepare)
     return run

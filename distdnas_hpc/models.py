@@ -12,7 +12,7 @@ from distdnas_hpc.storage import read_yaml
 from distdnas_hpc.train.candidates import DISTDNAS, Candidate, architecture_file, candidates
 
 
-def export(run: RunFolder, name: str | None, out: Path) -> str:
+def export(run: RunFolder, name: str | None, out: Path, *, onnx: bool = False) -> str:
     """Write a trained model's folder (`serve.model_folder`), and return the model's title.
 
     Parameters
@@ -21,7 +21,7 @@ def export(run: RunFolder, name: str | None, out: Path) -> str:
 
     Raises
     ------
-    UserError : no such model is trained, or `out` exists.
+    UserError : no such model is trained, `out` exists, or `onnx` is asked for and its packages are missing.
     """
     from distdnas_hpc.data.manifest import Manifest
     from distdnas_hpc.serve.model_folder import export_model
@@ -35,7 +35,8 @@ def export(run: RunFolder, name: str | None, out: Path) -> str:
         names = ", ".join(dict.fromkeys(each.task for each in trained)) or "none"
         raise UserError(f"The run {run.path} has no trained model {name or DISTDNAS}; trained: {names}.")
     manifest = Manifest.load(prepared_folder(run), config.data)
-    export_model(config, chosen, architecture_of(run, chosen), manifest, run.task_folder("train", chosen.task), out)
+    trained_in = run.task_folder("train", chosen.task)
+    export_model(config, chosen, architecture_of(run, chosen), manifest, trained_in, out, onnx=onnx)
     return title(chosen, config.strategy)
 
 

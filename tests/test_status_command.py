@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -38,6 +39,22 @@ def test_without_slurm_the_files_tell_what_they_know(run):
     by_name = {f"{each['stage']}/{each['task']}": each for each in json.loads(status_json(run))}
     assert by_name["search/day_01"]["memory_bytes"] == 10**9
     assert by_name["search/day_02"]["state"] == "failed"
+
+
+def test_a_final_training_that_diverged_is_named_and_no_failure(tmp_path, monkeypatch):
+    """Its result says so; the same state of a search, which has none, is a failure."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    run = make_run(tmp_path / "run")
+    task = {"attempt": 1, "host": "here", "started": now(), "finished": now(), "seconds": 2.0}
+    reason = "LogLoss diverged at step 7 (day 1): loss is nan"
+    for stage, name, found in (("train", "dlrm", {"state": "diverged", "reason": reason}), ("search", "day_01", {})):
+        run.attempt_folder(stage, name, run.new_attempt(stage, name))
+        write_yaml(run.task_folder(stage, name) / "result.yaml", {**found, "task": task})
+    told = distdnas("status", run.path)
+    assert told.returncode == 0, told.stderr
+    assert re.search(r"train/dlrm .* diverged", told.stdout)
+    assert f"train/dlrm: {reason}" in told.stdout
+    assert re.search(r"search/day_01 .* done", told.stdout)
 
 
 def status_json(run) -> str:

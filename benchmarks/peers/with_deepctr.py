@@ -1,7 +1,7 @@
-"""Training with DeepCTR-Torch's own `fit`: arguments are the model, threads, and the rows of each table.
+"""Training with DeepCTR-Torch's own `fit`: arguments are the model, threads, layers, units, rows of each table.
 
 Its models have no layer below the dense features: they get as many as that layer has outputs, so that all networks
-have the same widths. No L2 (its default would visit all tables once more in every step), its Adam.
+have the same widths. Adagrad, as in its example for Criteo, but no L2 (its default would visit all tables once more).
 """
 
 import sys
@@ -12,19 +12,21 @@ from deepctr_torch.inputs import DenseFeat, SparseFeat
 from deepctr_torch.models import DCN, AutoInt, DeepFM
 from serving import draw, serve
 
-name, threads, *tables = sys.argv[1], *map(int, sys.argv[2:])
+name, threads, layers, units, *tables = sys.argv[1], *map(int, sys.argv[2:])
 torch.set_num_threads(threads)
-DENSE = {"dcnv2": 512, "deepfm": 16, "autoint": 512}[name]
+DENSE = {"dcnv2": units, "deepfm": 16, "autoint": units}[name]
 columns = [SparseFeat(f"C{j}", rows, embedding_dim=16) for j, rows in enumerate(tables)]
 columns.append(DenseFeat("dense", DENSE))
-options = {"dnn_hidden_units": (512,) * 7, "l2_reg_embedding": 0}
+options = {"dnn_hidden_units": (units,) * layers, "l2_reg_embedding": 0}
 if name == "dcnv2":
-    model = DCN([], columns, cross_num=7, cross_parameterization="matrix", l2_reg_linear=0, l2_reg_cross=0, **options)
+    model = DCN(
+        [], columns, cross_num=layers, cross_parameterization="matrix", l2_reg_linear=0, l2_reg_cross=0, **options
+    )
 elif name == "deepfm":
     model = DeepFM(columns, columns, l2_reg_linear=0, **options)
 else:
-    model = AutoInt([], columns, att_layer_num=7, att_head_num=4, **options)
-model.compile("adam", "binary_crossentropy")
+    model = AutoInt([], columns, att_layer_num=layers, att_head_num=4, **options)
+model.compile("adagrad", "binary_crossentropy")
 
 
 def train(batch: int, steps: int) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""Training with FuxiCTR's own `train_epoch`: arguments are the model, threads, and the rows of each table.
+"""Training with FuxiCTR's own `train_epoch`: arguments are the model, threads, layers, units, rows of each table.
 
 The package brings layers and the training; its models, which it keeps outside of the package, are put together here
 from these layers. A dense feature has a vector there, as a token has: there are as many dense features as make all
@@ -23,9 +23,9 @@ from fuxictr.pytorch.models import BaseModel
 from serving import draw, serve
 from torch import Tensor, nn
 
-name, threads, *tables = sys.argv[1], *map(int, sys.argv[2:])
+name, threads, layers, units, *tables = sys.argv[1], *map(int, sys.argv[2:])
 torch.set_num_threads(threads)
-DENSE = {"dcnv2": 32, "deepfm": 1, "autoint": 32}[name]
+DENSE = {"dcnv2": units // 16, "deepfm": 1, "autoint": units // 16}[name]
 features = FeatureMap("benchmark", ".")
 features.features = OrderedDict(
     {f"C{j}": {"type": "categorical", "source": "", "vocab_size": rows} for j, rows in enumerate(tables)}
@@ -58,13 +58,13 @@ class Model(BaseModel):  # type: ignore[misc]
         super().__init__(features, model_root=".", metrics=["AUC"], verbose=0)
         self.embedding_layer = FeatureEmbedding(features, 16)
         if name == "dcnv2":
-            self.interaction, outputs = CrossNetV2(WIDTH, 7), WIDTH
+            self.interaction, outputs = CrossNetV2(WIDTH, layers), WIDTH
         elif name == "deepfm":
             self.interaction, outputs = FactorizationMachine(features), 0
         else:
-            self.interaction, outputs = nn.Sequential(*(Attention() for _ in range(7))), len(tables) * 16
-        self.deep = MLP_Block(WIDTH, hidden_units=[512] * 7)
-        self.head = nn.Linear(512 + outputs, 1)
+            self.interaction, outputs = nn.Sequential(*(Attention() for _ in range(layers))), len(tables) * 16
+        self.deep = MLP_Block(WIDTH, hidden_units=[units] * layers)
+        self.head = nn.Linear(units + outputs, 1)
         self.compile("adam", "binary_crossentropy", 1e-3)
         self.reset_parameters()
 

@@ -18,12 +18,15 @@ def export(
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="A folder of RUN/train. Default: the discovered network.")
     ] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write an ONNX program too; needs 'distdnas-hpc\\[onnx]'.")
+    ] = False,
 ) -> None:
     """Write a trained model as a folder that needs no run: weights, id maps, statistics, and a torch.export program.
 
     'distdnas predict' answers with it.
     """
-    told = export_trained(RunFolder(folder), model, out_folder)
+    told = export_trained(RunFolder(folder), model, out_folder, onnx=onnx)
     out.print(f"{told}: {out_folder}. Use it with: distdnas predict {out_folder} FILE", soft_wrap=True, highlight=False)
 
 

@@ -113,7 +113,7 @@ class Watch:
     def look(self) -> list[TaskStatus]:
         """Return the status of every task, in the order of the stages."""
         statuses = run_status(self._run, self._stages, self._alive(), self._done)
-        self._done = {(told.stage, told.task): told for told in statuses if told.state == "done"}
+        self._done = {(told.stage, told.task): told for told in statuses if told.has_result}
         return statuses
 
 
@@ -142,7 +142,7 @@ def watch_run(
             else:
                 statuses = _tell_changes(watch, console)
             idle = 0 if any(told.in_hand for told in statuses) else idle + 1
-            if idle == 2 or all(told.state == "done" for told in statuses):
+            if idle == 2 or all(told.has_result for told in statuses):
                 return statuses
             time.sleep(max(interval, 5 * (time.monotonic() - start)))
 
@@ -181,7 +181,7 @@ class _Drawing:
             for told in shown:
                 grid.add_row(*_task_row(told, wide=wide))
             if len(shown) < len(tasks):
-                done = sum(told.state == "done" for told in tasks)
+                done = sum(told.has_result for told in tasks)
                 grid.add_row(*_stage_row(stage, done / len(tasks), f"{done} of {len(tasks)} done", "", 0.0, wide=wide))
         yield grid
         yield from self._reasons()

@@ -9,7 +9,7 @@ from distdnas_hpc.cluster.requeue import NEAR_TIME_LIMIT
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.slurm import scancel
 from distdnas_hpc.cluster.stages import Stage, in_order
-from distdnas_hpc.cluster.status import KILLED, WENT_WRONG, TaskStatus, run_status, submitted_jobs
+from distdnas_hpc.cluster.status import KILLED, TaskStatus, run_status, submitted_jobs
 from distdnas_hpc.cluster.submission import Request, TaskFunction, claimed_jobs, plan, submit_arrays
 from distdnas_hpc.errors import UserError
 
@@ -94,7 +94,7 @@ class _View:
     def __init__(self, run: RunFolder, stages: Sequence[Stage], alive: set[str]) -> None:
         self.alive = alive
         self.status: dict[Task, TaskStatus] = {
-            (told.stage, told.task): told for told in run_status(run, stages, alive) if told.state != "done"
+            (told.stage, told.task): told for told in run_status(run, stages, alive) if not told.has_result
         }
         self.at_work = [task for task, told in self.status.items() if told.in_hand]
         self.idle = [task for task in self.status if task not in set(self.at_work)]
@@ -179,7 +179,7 @@ def _requests(run: RunFolder, statuses: Iterable[TaskStatus], wishes: Wishes) ->
     before = _earlier_requests(run)
     requests, refused = {}, []
     for told in statuses:
-        if told.state not in WENT_WRONG:
+        if not told.went_wrong:
             continue
         had = before.get(told.job or "", Request(slurm.mem_gb, slurm.time_minutes))
         mem_gb, minutes = wishes.mem_gb or had.mem_gb, wishes.minutes or had.minutes

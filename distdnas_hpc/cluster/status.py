@@ -37,7 +37,7 @@ KILLED = "killed (exit status 137): often out of memory"
 """Ends the reason of a task that SIGKILL ended: the kernel does so where memory runs out and Slurm doesn't watch it."""
 
 WENT_WRONG = ("failed", "diverged", "interrupted", "timed out", "out of memory", "preempted", "lost")
-"""States of a task that ended without a result."""
+"""States of a task that ended otherwise than done; mostly without a result, see `TaskStatus.has_result`."""
 
 Jobs = dict[tuple[str, str, int], str]
 """Slurm's job id of a (stage, task, attempt)."""
@@ -53,7 +53,8 @@ class TaskStatus:
     `state` is one of pending (not started), running, done, failed, diverged (its loss did), interrupted (told to stop),
     timed out, out of memory, preempted (Slurm's words), lost (died without a word). `attempt` is 0 for a task that was
     never started and isn't queued. `fraction` is 0 to 1; times are seconds; memory is the most that its process had;
-    figures that are not known are None. `architecture` is what a search says of α and β, flat.
+    figures that are not known are None. `architecture` is what a search says of α and β, flat. `has_result` is true of
+    what is done, and of a final training that diverged: that is a result too, and nothing is left to do.
     """
 
     stage: str
@@ -73,6 +74,12 @@ class TaskStatus:
     log: str | None = None
     architecture: dict[str, list[float]] | None = None
     memory_bytes: int | None = None
+    has_result: bool = False
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether it ended without a result."""
+        return self.state in WENT_WRONG and not self.has_result
 
     @property
     def in_hand(self) -> bool:
@@ -169,11 +176,14 @@ def _ends(
 
 def _done(attempt: Attempt, jobs: Jobs) -> TaskStatus:
     about, progress = attempt.result["task"], attempt.progress
+    diverged = attempt.result.get("state") == "diverged"
     return TaskStatus(
-        attempt.stage, attempt.task, "done", attempt.number, jobs.get((attempt.stage, attempt.task, attempt.number)),
-        about["host"], about["seconds"], 1.0, attempt.result.get("rows"), progress.get("rows_per_second"),
-        progress.get("loss"), log=str(attempt.folder / "log.txt"), architecture=progress.get("architecture"),
-        memory_bytes=progress.get("memory_bytes"),
+        attempt.stage, attempt.task, "diverged" if diverged else "done", attempt.number,
+        jobs.get((attempt.stage, attempt.task, attempt.number)), about["host"], about["seconds"],
+        progress.get("fraction", 0.0) if diverged else 1.0, attempt.result.get("rows"),
+        progress.get("rows_per_second"), progress.get("loss"), reason=attempt.result["reason"] if diverged else "",
+        log=str(attempt.folder / "log.txt"), architecture=progress.get("architecture"),
+        memory_bytes=progress.get("memory_bytes"), has_result=True,
     )  # fmt: skip
 
 

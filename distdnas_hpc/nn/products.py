@@ -13,6 +13,9 @@ from torch.nn.functional import linear
 LARGE = 4096
 """Elements of a product from which on oneDNN sums better than MKL over a long inner axis."""
 
+FEW = 1 << 24
+"""MACs of a product below which calling oneDNN takes longer than it saves; that decides how fast a row is served."""
+
 
 def onednn_works() -> bool:
     """Whether oneDNN is there, behind an operation that torch keeps to itself and may change: it is tried."""
@@ -42,10 +45,12 @@ class Linear(nn.Linear):
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return a bᵀ + bias: (M, K) and (N, K) and (N,) → (M, N); the strides of a and b are free."""
-    if _ONEDNN and a.device.type == "cpu" and a.dtype == torch.float32 and not torch.compiler.is_compiling():
+    if not _ONEDNN or a.device.type != "cpu" or a.dtype != torch.float32 or torch.compiler.is_compiling():
+        return linear(a, b, bias)
+    if torch.is_grad_enabled():
         found: Tensor = _Product.apply(a, b, bias)  # type: ignore[no-untyped-call]
         return found
-    return linear(a, b, bias)
+    return linear(a, b, bias) if len(a) * b.numel() < FEW else _multiply(a, b, bias)
 
 
 class _Product(torch.autograd.Function):

@@ -4,6 +4,7 @@ MODEL/model.yaml     what it is: config, architecture, columns, statistics, chec
 MODEL/weights.pt     the CTRModel's state_dict
 MODEL/ids.h5         of each column whose tokens have ids of their own, the tokens in the order of their ids
 MODEL/program.pt2    a torch.export program, for servers without this package
+MODEL/program.onnx   the same as an ONNX program, where it is asked for; its weights are in program.onnx.data
 """
 
 import shutil
@@ -29,12 +30,14 @@ from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
+from distdnas_hpc.serve import onnx_program
 from distdnas_hpc.storage import read_yaml, write_yaml
 from distdnas_hpc.train.candidates import Candidate
 from distdnas_hpc.train.metrics import probabilities
 from distdnas_hpc.train.models import build_network, title
 
 FILES = ("weights.pt", "ids.h5", "program.pt2")
+"""Of every model's folder, beside model.yaml."""
 
 
 class ServedModel(NamedTuple):
@@ -99,6 +102,8 @@ def export_model(
     manifest: Manifest,
     trained: Path,
     out: Path,
+    *,
+    onnx: bool = False,
 ) -> None:
     """Write a model's folder, whole or not at all.
 
@@ -106,11 +111,14 @@ def export_model(
     ----------
     trained : folder of the model's train task.
     out : the new folder; there is nothing yet.
+    onnx : with an ONNX program too.
 
     Raises
     ------
-    UserError : something is there already, or the weights are missing or damaged.
+    UserError : something is there already, the weights are missing or damaged, or ONNX's packages are missing.
     """
+    if onnx:
+        onnx_program.require_onnx()
     if out.exists():
         raise UserError(f"{out} exists already; nothing was changed. Give --out a new name.")
     columns = {
@@ -133,8 +141,12 @@ def export_model(
         shutil.copyfile(trained / "model.pt", temporary / "weights.pt")
         shutil.copyfile(manifest.folder / "ids.h5", temporary / "ids.h5")
         model = _model(told, temporary / "weights.pt", config)
-        torch.export.save(export_program(model, len(manifest.dense_mean)), temporary / "program.pt2")
-        write_yaml(temporary / "model.yaml", {**told, "files": {name: file_sha256(temporary / name) for name in FILES}})
+        program = export_program(model, len(manifest.dense_mean))
+        torch.export.save(program, temporary / "program.pt2")
+        if onnx:
+            onnx_program.write_onnx(program, temporary)
+        names = (*FILES, *(onnx_program.FILES if onnx else ()))
+        write_yaml(temporary / "model.yaml", {**told, "files": {name: file_sha256(temporary / name) for name in names}})
         temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

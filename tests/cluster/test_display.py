@@ -35,6 +35,26 @@ def test_a_running_task_has_speed_loss_and_time_left():
     assert shown(told) == ["search/day_01 running 27,123 rows/s loss 0.1235 1 h 30 min left"]
 
 
+def test_a_run_of_a_study_that_is_done_or_waits_has_one_line():
+    def told(run, stage, state, attempt=1):
+        return TaskStatus(f"study/{run}/{stage}", "all", state, attempt, seconds=2.0 if state == "done" else None)
+
+    statuses = [
+        TaskStatus("cost", "all", "done", 1, seconds=3.0),
+        *(told("fresh_s1", stage, "done") for stage in ("search", "train")),
+        *(told("fresh_s2", stage, state) for stage, state in (("search", "done"), ("train", "running"))),
+        *(told("supernet_s1", stage, "pending", 0) for stage in ("aggregate", "train")),
+    ]
+    assert shown(*statuses) == [
+        "cost done 3.0 s",
+        "fresh_s1 done 2 tasks 4.0 s",
+        "fresh_s2/search done 2.0 s",
+        "fresh_s2/train/all running",
+        "supernet_s1 pending 2 tasks",
+    ]
+    assert len(shown(*statuses, every=True)) == len(statuses)
+
+
 def test_a_wide_terminal_has_room_for_percent_attempt_node_memory_and_the_time_so_far():
     told = TaskStatus(
         "search", "day_01", "running", 2, host="n7", seconds=1800.0, fraction=0.256, rows_per_second=27_123.4,
@@ -47,25 +67,27 @@ def test_a_wide_terminal_has_room_for_percent_attempt_node_memory_and_the_time_s
 
 
 def test_every_task_has_a_line_if_asked_for():
-    done = [TaskStatus("parse", f"day_{day:02d}", "done", 1, seconds=30.0) for day in range(1, 41)]
+    done = [TaskStatus("parse", f"day_{day:02d}", "done", 1, has_result=True, seconds=30.0) for day in range(1, 41)]
     assert shown(*done, every=True) == [f"parse/day_{day:02d} done 30.0 s" for day in range(1, 41)]
 
 
 def test_a_finished_and_a_waiting_stage_take_a_line_each():
-    done = [TaskStatus("parse", f"day_{day:02d}", "done", 1, seconds=30.0) for day in range(1, 25)]
+    done = [TaskStatus("parse", f"day_{day:02d}", "done", 1, has_result=True, seconds=30.0) for day in range(1, 25)]
     waiting = [TaskStatus("train", model, "pending", 0) for model in ("distdnas", "dlrm")]
     assert shown(*done, *waiting) == ["parse done 24 tasks 12 min 00 s", "train pending 2 tasks"]
 
 
 def test_a_stage_at_work_shows_each_task():
     lines = shown(
-        TaskStatus("search", "a", "done", 1, seconds=4.2), running("b"), TaskStatus("search", "c", "pending", 0)
+        TaskStatus("search", "a", "done", 1, has_result=True, seconds=4.2),
+        running("b"),
+        TaskStatus("search", "c", "pending", 0),
     )
     assert lines == ["search/a done 4.2 s", "search/b running", "search/c pending"]
 
 
 def test_of_a_thousand_tasks_those_at_work_are_shown_and_the_others_counted():
-    tasks = [TaskStatus("search", f"{n}", "done", 1) for n in range(700)]
+    tasks = [TaskStatus("search", f"{n}", "done", 1, has_result=True) for n in range(700)]
     tasks += [TaskStatus("search", f"{n}", "pending", 0) for n in range(700, 998)]
     lines = shown(*tasks, running("998"), TaskStatus("search", "999", "failed", 1, reason="it broke"))
     assert lines == ["search/998 running", "search/999 failed", "search 700 of 1000 done", "search/999: it broke"]

@@ -30,6 +30,20 @@ def test_product_and_its_gradients(m, k, n, transposed, onednn, monkeypatch):
     for ours, theirs in zip(grad((found * factor).sum(), inputs), grad((expected * factor).sum(), (a64, b64, bias64))):
         close(ours, theirs)
     close(product(a, b), a64 @ b64.t())
+    with torch.no_grad():
+        close(product(a, b, bias), expected)
+
+
+@pytest.mark.parametrize(("rows", "by_onednn"), [(1, False), (64, False), (600, True)])
+def test_without_gradients_few_rows_are_left_to_torch_whose_calls_cost_less(rows, by_onednn, monkeypatch):
+    if not products._ONEDNN:
+        pytest.skip("this torch has no oneDNN")
+    called, real = [], products._by_onednn
+    monkeypatch.setattr(products, "_by_onednn", lambda *operands: called.append(1) or real(*operands))
+    a, b, bias = torch.randn(rows, 500), torch.randn(500, 500), torch.randn(500)
+    with torch.inference_mode():
+        close(product(a, b, bias), a.double() @ b.double().t() + bias)
+    assert called == [1] * by_onednn
 
 
 def test_only_gradients_that_somebody_asks_for_are_computed(monkeypatch):

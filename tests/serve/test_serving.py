@@ -2,8 +2,10 @@
 
 import gzip
 import shutil
+import sys
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from distdnas_hpc import models
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.data.ids import ExactIds
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.serve import onnx_program
 from distdnas_hpc.serve.model_folder import FILES, load_model
 from distdnas_hpc.serve.predict import predict_file
 from distdnas_hpc.train.metrics import probabilities
@@ -24,10 +27,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def exported(finished_run, tmp_path_factory):
-    """Folders of both models of a finished run, by the name of their task."""
+    """Folders of both models of a finished run, by the name of their task; of the discovered one with ONNX."""
     folder = tmp_path_factory.mktemp("exported")
     for name in (DISCOVERED, "dlrm"):
-        models.export(RunFolder(finished_run), name, folder / name)
+        models.export(RunFolder(finished_run), name, folder / name, onnx=name == DISCOVERED)
     return folder
 
 
@@ -41,6 +44,15 @@ def test_day() -> list[bytes]:
 def predict(folder, raw, out) -> np.ndarray:
     predict_file(load_model(folder), raw, out, SILENT)
     return np.array([float(line) for line in out.read_text().splitlines()])
+
+
+def asked(served, rows: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Features of random rows, and the model's probabilities."""
+    torch.manual_seed(0)
+    dense = torch.randn(rows, 13)
+    sparse = torch.stack([torch.randint(0, ids.rows, (rows,)) for ids in served.maps], dim=1)
+    with torch.inference_mode():
+        return dense, sparse, torch.sigmoid(served.model(dense, sparse).double())
 
 
 @pytest.mark.parametrize("name", [DISCOVERED, "dlrm"])
@@ -60,12 +72,27 @@ def test_the_program_says_the_same_for_batches_of_any_size(exported):
         served = load_model(exported / name)
         program = torch.export.load(exported / name / "program.pt2").module()
         for rows in (1, 64):
-            torch.manual_seed(0)
-            dense = torch.randn(rows, 13)
-            sparse = torch.stack([torch.randint(0, ids.rows, (rows,)) for ids in served.maps], dim=1)
-            with torch.inference_mode():
-                expected = torch.sigmoid(served.model(dense, sparse).double())
+            dense, sparse, expected = asked(served, rows)
             torch.testing.assert_close(program(dense, sparse), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_onnx_program_says_the_same_without_torch(exported):
+    folder = exported / DISCOVERED
+    assert {path.name for path in folder.iterdir()} == {"model.yaml", *FILES, *onnx_program.FILES}
+    served = load_model(folder)
+    session = onnxruntime.InferenceSession(folder / "program.onnx")
+    for rows in (1, 64):
+        dense, sparse, expected = asked(served, rows)
+        (found,) = session.run(["probability"], {"dense": dense.numpy(), "sparse": sparse.numpy()})
+        assert (found.shape, found.dtype) == ((rows,), np.float64)
+        np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-6)
+
+
+def test_without_the_packages_of_onnx_nothing_is_written(finished_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)  # as if it were not installed
+    with pytest.raises(UserError, match=r"missing: onnxscript\); install them with pip install 'distdnas-hpc\[onnx\]'"):
+        models.export(RunFolder(finished_run), "dlrm", tmp_path / "model", onnx=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_file_probabilities_go_to_the_standard_output(exported, test_day, tmp_path, capsys):

@@ -7,6 +7,7 @@ import yaml
 
 from distdnas_hpc import pipeline, study
 from distdnas_hpc.cluster.run_folder import RunFolder
+from distdnas_hpc.cluster.status import run_status
 from distdnas_hpc.report.results import read_results
 from distdnas_hpc.report.table import comparison_cells
 from distdnas_hpc.search.aggregate import discretize
@@ -62,6 +63,10 @@ def test_a_model_that_diverges_is_recorded_and_the_table_made_without_it(run):
     results = read_results(run)
     assert results.diverged == {"DLRM": told["reason"]}
     assert comparison_cells(results)[-1][::4] == ("DLRM", "diverged")
+    (train,) = (stage for stage in pipeline.stages(RunFolder(run).config) if stage.name == "train")
+    status = next(each for each in run_status(RunFolder(run), [train]) if each.task == "dlrm")
+    assert (status.state, status.reason, status.has_result) == ("diverged", told["reason"], True)
+    assert not status.went_wrong, "so nobody begins it again"
 
 
 def test_recurring_training_ends_like_final_training(finished_run, tmp_path):
