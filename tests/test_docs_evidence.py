@@ -68,6 +68,7 @@ def _run(command: list[str], folder: Path) -> str:
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.chdir(folder)
         patch.setattr(sys, "argv", [*command[2:], *more])
+        patch.delitem(sys.modules, command[2], raising=False)  # other tests may have imported it
         runpy.run_module(command[2], run_name="__main__")
     return printed.getvalue()
 

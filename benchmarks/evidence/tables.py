@@ -161,11 +161,11 @@ def models(*names: str) -> str:
     groups: dict[tuple[Any, ...], Rows] = {}
     for row in told:
         groups.setdefault(tuple(row[key] for key in ("strategy", "gamma", "theta", "copies")), []).append(row)
-    baseline = np.mean([row["ne"] for row in told if row["strategy"] == "DLRM"]) if told else np.nan
+    of_dlrm = [row["ne"] for row in told if row["strategy"] == "DLRM"]
     lines = []
     for key, rows in sorted(groups.items(), key=lambda group: np.mean([row["ne"] for row in group[1]])):
         ne = [row["ne"] for row in rows]
-        relative = f"{np.mean(ne) / baseline - 1:+.2%}" if np.isfinite(baseline) else "–"
+        relative = f"{np.mean(ne) / np.mean(of_dlrm) - 1:+.2%}" if of_dlrm else "–"
         macs = _macs(np.mean([row["macs"] for row in rows]))
         scores = (_mean_of([row[metric] for row in rows]) for metric in ("auc", "logloss"))
         lines.append((_title(*key), str(len(rows)), macs, *scores, _mean_of(ne), relative))
