@@ -26,7 +26,7 @@ from distdnas_hpc.cluster import slurm
 from distdnas_hpc.cluster.display import ForegroundProgress, draw, watch_run
 from distdnas_hpc.cluster.logs import find_task, follow, log_files
 from distdnas_hpc.cluster.queue import queue
-from distdnas_hpc.cluster.run_folder import RunFolder
+from distdnas_hpc.cluster.run_folder import STUDY, RunFolder
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import load_config
 from distdnas_hpc.doctor import examine
@@ -153,7 +153,8 @@ def status(
         if not (watch and out.is_terminal):
             out.print(draw(statuses, every=every), soft_wrap=True)
         done = sum(told.state == "done" for told in statuses)
-        report = f"; report: {run.path / 'report.html'}" if (run.path / "report.html").is_file() else ""
+        pages = [page for page in (run.path / "report.html", run.path / STUDY / "report.html") if page.is_file()]
+        report = f"; report: {', '.join(map(str, pages))}" if pages else ""
         out.print(f"{done} of {len(statuses)} tasks done{report}", highlight=False, soft_wrap=True)
     if any(told.state in WENT_WRONG for told in statuses):
         raise typer.Exit(1)
