@@ -42,6 +42,7 @@ def _multiplication(load_left: Callable[..., Any]) -> Callable[..., Any]:
     """Return the code of the product, by how elements of `left` are loaded."""
 
     def generate(context, builder, signature, arguments):
+        builder.function.attributes.add("noinline")  # else every use would be optimised anew, for seconds
         a_count, b_count, count, left, of_left, right, of_right, y, of_y = arguments
         left_type, right_type, y_type = (signature.args[k] for k in (3, 5, 7))
         matrices = [cgutils.unpack_tuple(builder, matrix, 3) for matrix in (of_left, of_right, of_y)]

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from distdnas_hpc.config import Model
-from distdnas_hpc.nn import vector_products
 from distdnas_hpc.nn.block_input import BlockInput, Shape
-from distdnas_hpc.nn.encoder import encode
 from distdnas_hpc.nn.middle_linear import MiddleLinear
 from distdnas_hpc.nn.products import Linear
 from distdnas_hpc.nn.vector_products import attention
@@ -55,10 +53,6 @@ class Transformer(nn.Module):
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, N_s, dim_s)."""
         vectors = self.project(x.sparse).transpose(0, 1)
-        if vector_products.has_kernels(vectors):
-            attention, feed_forward = self.attention, self.feed_forward
-            layers = (attention.key_value, attention.out, self.norm_attention, feed_forward[0], self.norm_feed_forward)
-            return encode(vectors, (*layers, attention.query, feed_forward[2]), attention.heads).transpose(0, 1)
         vectors = self.norm_attention(vectors + self.attention(vectors, vectors))
         return self.norm_feed_forward(vectors + self.feed_forward(vectors)).transpose(0, 1)
 
@@ -89,16 +83,6 @@ class PMA(nn.Module):
 
     def forward(self, x: BlockInput) -> Tensor:
         """Return (B, N_s, dim_s)."""
-        if vector_products.has_kernels(x.sparse):
-            attention, seeds = self.attention, self.seeds[0]
-            layers = (attention.key_value, attention.out, self.norm_attention, self.feed_forward[0])
-            pooled = encode(
-                x.sparse.transpose(0, 1),
-                (*layers, self.norm_feed_forward),
-                attention.heads,
-                (seeds, attention.query(seeds)),
-            )
-            return pooled.transpose(0, 1)
         seeds = self.seeds.transpose(0, 1).expand(
             -1, x.sparse.shape[0], -1
         )  # not len: torch.export would take it for constant
