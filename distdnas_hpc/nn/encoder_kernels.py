@@ -22,7 +22,7 @@ from distdnas_hpc.nn.lane_layers import (
     relu,
     relu_backward,
 )
-from distdnas_hpc.nn.lane_products import lanes_by_lanes
+from distdnas_hpc.nn.lane_products import lanes_by_lanes, matrix
 from distdnas_hpc.nn.lanes import (
     Buffer,
     add,
@@ -82,10 +82,9 @@ def work_room(n: int, m: int, d: int, heads: int) -> Work:
 
 
 @compiled
-def encoder_weights(d: int, seeded: bool) -> int:
-    """Return how many weights an encoder has: see `_layout`."""
-    linear_size = d * (d + 1)
-    return (4 if seeded else 6) * linear_size + 4 * d
+def encoder_weights(d: int, squares: int) -> int:
+    """Return how many weights an encoder has, see `_layout`: 6 square matrices, or 4 with seeds, and two norms."""
+    return squares * d * (d + 1) + 4 * d
 
 
 @compiled
@@ -190,7 +189,7 @@ def attend(heads: int, n: int, m: int, d: int, q: Buffer, kv: Buffer, p: Buffer,
     clear(attended, n * d)
     for head in range(heads):
         at, begin = head * n * m, head * of_head
-        lanes_by_lanes(n, m, of_head, q, (begin, d, 1), kv, (begin, 2 * d, 1), p, (at, m, 1))
+        lanes_by_lanes(n, m, of_head, q, matrix(begin, d, 1), kv, matrix(begin, 2 * d, 1), p, matrix(at, m, 1))
         for i in range(at, at + n * m, m):
             highest = load(p, i)
             for j in range(i + 1, i + m):
@@ -203,7 +202,7 @@ def attend(heads: int, n: int, m: int, d: int, q: Buffer, kv: Buffer, p: Buffer,
             share = invert(total)
             for j in range(i, i + m):
                 store(p, j, multiply(load(p, j), share))
-        lanes_by_lanes(n, of_head, m, p, (at, m, 1), kv, (d + begin, 1, 2 * d), attended, (begin, d, 1))
+        lanes_by_lanes(n, of_head, m, p, matrix(at, m, 1), kv, matrix(d + begin, 1, 2 * d), attended, matrix(begin, d, 1))
 
 
 @compiled
@@ -226,8 +225,8 @@ def attend_backward(
     for head in range(heads):
         at, begin = head * n * m, head * of_head
         clear(to_p, n * m)
-        lanes_by_lanes(n, m, of_head, gradient, (begin, d, 1), kv, (d + begin, 2 * d, 1), to_p, (0, m, 1))
-        lanes_by_lanes(m, of_head, n, p, (at, 1, m), gradient, (begin, 1, d), to_kv, (d + begin, 2 * d, 1))
+        lanes_by_lanes(n, m, of_head, gradient, matrix(begin, d, 1), kv, matrix(d + begin, 2 * d, 1), to_p, matrix(0, m, 1))
+        lanes_by_lanes(m, of_head, n, p, matrix(at, 1, m), gradient, matrix(begin, 1, d), to_kv, matrix(d + begin, 2 * d, 1))
         for i in range(0, n * m, m):
             total = zeros()
             for j in range(i, i + m):
@@ -235,5 +234,5 @@ def attend_backward(
             for j in range(i, i + m):
                 of_score = multiply(multiply(scale, load(p, at + j)), subtract(load(to_p, j), total))
                 store(to_p, j, of_score)
-        lanes_by_lanes(n, of_head, m, to_p, (0, m, 1), kv, (begin, 1, 2 * d), to_q, (begin, d, 1))
-        lanes_by_lanes(m, of_head, n, to_p, (0, 1, m), q, (begin, 1, d), to_kv, (begin, 2 * d, 1))
+        lanes_by_lanes(n, of_head, m, to_p, matrix(0, m, 1), kv, matrix(begin, 1, 2 * d), to_q, matrix(begin, d, 1))
+        lanes_by_lanes(m, of_head, n, to_p, matrix(0, 1, m), q, matrix(begin, 1, d), to_kv, matrix(begin, 2 * d, 1))

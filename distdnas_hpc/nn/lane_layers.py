@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distdnas_hpc.data.compiled import compiled
-from distdnas_hpc.nn.lane_products import lanes_by_lanes, weights_by_lanes
+from distdnas_hpc.nn.lane_products import lanes_by_lanes, matrix, weights_by_lanes
 from distdnas_hpc.nn.lanes import (
     LANES,
     Buffer,
@@ -41,7 +41,7 @@ def linear(w: Array, at: int, count: int, d_in: int, d_out: int, x: Buffer, y: B
         value = everywhere(w[bias + o])
         for v in range(count):
             store(y, v * d_out + o, value)
-    weights_by_lanes(d_out, count, d_in, w, (at, d_in, 1), x, (0, d_in, 1), y, (0, 1, d_out))
+    weights_by_lanes(d_out, count, d_in, w, matrix(at, d_in, 1), x, matrix(0, d_in, 1), y, matrix(0, 1, d_out))
 
 
 @compiled
@@ -49,9 +49,9 @@ def linear_backward(
     w: Array, at: int, count: int, d_in: int, d_out: int, x: Buffer, gradient: Buffer, to_x: Buffer, to_w: Buffer
 ) -> None:
     """Add the gradients of x and of the weights from that of y."""
-    weights_by_lanes(d_in, count, d_out, w, (at, 1, d_in), gradient, (0, d_out, 1), to_x, (0, 1, d_in))
+    weights_by_lanes(d_in, count, d_out, w, matrix(at, 1, d_in), gradient, matrix(0, d_out, 1), to_x, matrix(0, 1, d_in))
     if len(to_w) > 0:
-        lanes_by_lanes(d_out, d_in, count, gradient, (0, 1, d_out), x, (0, 1, d_in), to_w, (at, d_in, 1))
+        lanes_by_lanes(d_out, d_in, count, gradient, matrix(0, 1, d_out), x, matrix(0, 1, d_in), to_w, matrix(at, d_in, 1))
         _add_sums(d_out, count, gradient, 1, d_out, to_w, at + d_in * d_out)
 
 
@@ -63,7 +63,7 @@ def middle_linear(w: Array, at: int, v_in: int, v_out: int, d: int, x: Buffer, y
         value = everywhere(w[bias + o])
         for i in range(o * d, o * d + d):
             store(y, i, value)
-    weights_by_lanes(v_out, d, v_in, w, (at, v_in, 1), x, (0, 1, d), y, (0, d, 1))
+    weights_by_lanes(v_out, d, v_in, w, matrix(at, v_in, 1), x, matrix(0, 1, d), y, matrix(0, d, 1))
 
 
 @compiled
@@ -71,9 +71,9 @@ def middle_linear_backward(
     w: Array, at: int, v_in: int, v_out: int, d: int, x: Buffer, gradient: Buffer, to_x: Buffer, to_w: Buffer
 ) -> None:
     """Add the gradients of x and of the weights from that of y."""
-    weights_by_lanes(v_in, d, v_out, w, (at, 1, v_in), gradient, (0, 1, d), to_x, (0, d, 1))
+    weights_by_lanes(v_in, d, v_out, w, matrix(at, 1, v_in), gradient, matrix(0, 1, d), to_x, matrix(0, d, 1))
     if len(to_w) > 0:
-        lanes_by_lanes(v_out, v_in, d, gradient, (0, d, 1), x, (0, d, 1), to_w, (at, v_in, 1))
+        lanes_by_lanes(v_out, v_in, d, gradient, matrix(0, d, 1), x, matrix(0, d, 1), to_w, matrix(at, v_in, 1))
         _add_sums(v_out, d, gradient, d, 1, to_w, at + v_in * v_out)
 
 

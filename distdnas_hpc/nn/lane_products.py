@@ -101,6 +101,12 @@ def _weights_by_lanes(
 
 
 @compiled
+def matrix(first: int, row: int, column: int) -> Matrix:
+    """Return where a matrix lies, which in one place or another is a constant, as numbers (numba compiles those once)."""
+    return np.intp(first), np.intp(row), np.intp(column)
+
+
+@compiled
 def lanes_by_lanes(
     a: int, b: int, k: int, left: Buffer, of_left: Matrix, right: Buffer, of_right: Matrix, y: Buffer, of_y: Matrix
 ) -> None:

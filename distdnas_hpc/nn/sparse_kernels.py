@@ -185,9 +185,9 @@ def _layout(kept: NDArray[np.bool_], n: int, m: int, d: int) -> NDArray[np.int64
     sizes = (
         project,
         project + d * (d + 1),
-        project + encoder_weights(d, False),
+        project + encoder_weights(d, 6),
         middle,
-        encoder_weights(d, True),
+        encoder_weights(d, 4),
     )
     begin = np.zeros(6, np.int64)
     for module in range(5):
@@ -210,8 +210,9 @@ def _module(
     pma: Work,
 ) -> Buffer:
     """Return what a module gives, (n, d), in a buffer of its own."""
-    if module == PMA:
-        encode(heads, True, n, m, d, w, at, x, pma)
+    seeded = module == PMA
+    if seeded:
+        encode(heads, seeded, n, m, d, w, at, x, pma)
         return pma.y
     if m == n and module != EMBED_FC:
         copy_places(x, projected, n * d)
@@ -223,7 +224,7 @@ def _module(
         relu(transformer.y, n * d)
         return transformer.y
     if module == TRANSFORMER:
-        encode(heads, False, n, n, d, w, at, projected, transformer)
+        encode(heads, seeded, n, n, d, w, at, projected, transformer)
         return transformer.y
     return projected
 
@@ -247,8 +248,9 @@ def _module_backward(
     to_w: Buffer,
 ) -> None:
     """Add the gradients of x and of the module's weights from that of what it gives, which is used up."""
-    if module == PMA:
-        encode_backward(heads, True, n, m, d, w, at, x, pma, to_out, to_x, to_w)
+    seeded = module == PMA
+    if seeded:
+        encode_backward(heads, seeded, n, m, d, w, at, x, pma, to_out, to_x, to_w)
         return
     inner = at if m == n else at + n * (m + 1)
     to_middle = to_out
@@ -259,7 +261,7 @@ def _module_backward(
         relu_backward(transformer.y, to_out, n * d)
         linear_backward(w, inner, n, d, d, projected, to_out, to_projected, to_w)
     if module == TRANSFORMER:
-        encode_backward(heads, False, n, n, d, w, inner, projected, transformer, to_out, to_projected, to_w)
+        encode_backward(heads, seeded, n, n, d, w, inner, projected, transformer, to_out, to_projected, to_w)
     if m == n and module != EMBED_FC:
         add_scaled(to_x, to_middle, np.float32(1), n * d)
     else:
