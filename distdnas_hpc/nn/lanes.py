@@ -92,6 +92,31 @@ def store(context: Any, buffer: Any, place: Any, x: Any) -> Any:
 
 
 @intrinsic
+def load_from(context: Any, array: Any, element: Any) -> Any:
+    """Return 16 elements of a flat array, from any on."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.load(builder.bitcast(builder.gep(data, [arguments[1]]), FLOATS.as_pointer()), align=4)
+
+    return lanes(array, types.intp), generate
+
+
+@intrinsic
+def store_from(context: Any, array: Any, element: Any, x: Any) -> Any:
+    """Write lanes to 16 elements of a flat array, from any on."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        builder.store(
+            arguments[2], builder.bitcast(builder.gep(data, [arguments[1]]), FLOATS.as_pointer()), align=4
+        )
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+@intrinsic
 def zeros(context: Any) -> Any:
     """Return 0 in all lanes."""
 
