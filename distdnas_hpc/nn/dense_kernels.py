@@ -4,7 +4,6 @@ Its modules' Linears on the block's dense input are one wide product: (B, 3·dim
 and dot_product, d being dim_s. The kernels read and write them where they lie.
 """
 
-
 from distdnas_hpc.data.compiled import compiled
 from distdnas_hpc.nn.lane_layers import (
     Array,
@@ -18,7 +17,6 @@ from distdnas_hpc.nn.lane_products import lanes_by_lanes, matrix
 from distdnas_hpc.nn.lanes import (
     LANES,
     Buffer,
-    add,
     add_product,
     everywhere,
     larger,
@@ -117,7 +115,7 @@ def _vectors(x: Array, wide: Array, w: Array, first: int, k: int, of_x: Buffer, 
 def mix_forward(
     p: Array, wide: Array, dot: Array, left: Array, right: Array, gate: Array, polynomial: Array, total: Array
 ) -> None:
-    """Write Σ_j p_j · module_j, each from the last products that it takes: all (B, dim_d), a multiple of 16, but `wide`.
+    """Write Σ_j p_j · module_j from their products: all (B, dim_d), a multiple of 16, but `wide`.
 
     identity + ReLU(linear) + dot + (left ⊙ gate + right) + pin ⊙ (polynomial + 1), each with its p.
     """
@@ -158,7 +156,7 @@ def mix_backward(
 ) -> None:
     """Write the gradients of `mix_forward`'s inputs, but that of `dot`, which is p_2 times that of the total."""
     rows, dim_d = of_total.shape
-    p_0, p_1, p_2, p_3, p_4 = _everywhere(p)
+    p_0, p_1, _, p_3, p_4 = _everywhere(p)
     wide_, dot_, left_, right_ = wide.reshape(-1), dot.reshape(-1), left.reshape(-1), right.reshape(-1)
     gate_, polynomial_, total_ = gate.reshape(-1), polynomial.reshape(-1), of_total.reshape(-1)
     to_wide, to_left, to_right = of_wide.reshape(-1), of_left.reshape(-1), of_right.reshape(-1)

@@ -1,6 +1,5 @@
 """A supernet block's dense side on CPUs as one operation of torch's: large products, and the kernels between them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ WIDE = ("identity.project", "linear.linear", "pin.project", "dot_product.dense")
 OTHERS = ("dot_product.sparse", "dot_product.project", "crossnet.gate", "pin.polynomial")
 
 
-def fits(modules: Mapping[str, nn.Module], x: BlockInput) -> bool:
+def fits(modules: nn.ModuleDict, x: BlockInput) -> bool:
     """Whether these are all modules, those of a block after the first, of a width that the kernels can take."""
     dim_d = x.left.shape[1]
     return len(modules) == len(DENSE_MODULES) and x.dense.shape[1] == 2 * dim_d and dim_d % LANES == 0
@@ -50,7 +49,7 @@ class _DenseSide(torch.autograd.Function):
         wide_w, wide_b = torch.cat(weights[:8:2]), torch.cat(weights[1:8:2])
         middle_w, middle_b, project_w, project_b, gate_w, gate_b, polynomial_w = weights[8:]
         middle = torch.cat([middle_w.flatten(), middle_b])
-        sparse = sparse.contiguous()
+        sparse, p = sparse.contiguous(), p.contiguous()
 
         wide = multiply(both, wide_w, wide_b)
         products = both.new_empty(len(both), project_w.shape[1])
@@ -62,15 +61,14 @@ class _DenseSide(torch.autograd.Function):
 
         ctx.save_for_backward(both, left, right, stem, sparse, p, wide, products, dot, gate, polynomial)
         ctx.weights = wide_w, middle, project_w, gate_w, polynomial_w
-        ctx.shapes = [weight.shape for weight in weights]
+        ctx.wide_sizes, ctx.middle_shape = [len(weight) for weight in weights[:8:2]], middle_w.shape
         return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         both, left, right, stem, sparse, p, wide, products, dot, gate, polynomial = ctx.saved_tensors
         wide_w, middle, project_w, gate_w, polynomial_w = ctx.weights
-        _, _, _, of_stem, of_sparse, _, *of_weights = ctx.needs_input_grad
-        learns = any(of_weights)
+        stem_asked, weights_asked = ctx.needs_input_grad[3], any(ctx.needs_input_grad[6:])
         of_total = gradients[0].contiguous()
 
         of_p, of_wide = torch.empty_like(p), torch.empty_like(wide)
@@ -79,25 +77,25 @@ class _DenseSide(torch.autograd.Function):
         mix_backward(*arrays(*inputs, of_p, of_wide, of_left, of_right, of_gate, of_polynomial))
 
         of_products = multiply(of_total, (p[2] * project_w).t())
-        to_sparse, of_middle = torch.empty_like(sparse), torch.empty_like(middle) if learns else middle[:0]
-        dot_product_backward(
-            *arrays(sparse, wide, middle, of_products.unsqueeze(0), to_sparse, of_wide, of_middle)
-        )
-        of_both = multiply(of_wide, wide_w.t())
-        dim_d = dot.shape[1]
-        of_left += of_both[:, :dim_d]
-        of_right += of_both[:, dim_d:]
-        of_right += multiply(of_gate, gate_w.t())
-        to_stem = multiply(of_polynomial, polynomial_w.t()) if of_stem else None
-        of_inputs = None, of_left, of_right, to_stem, to_sparse if of_sparse else None, of_p
-        if not learns:
-            return *of_inputs, *(None for _ in of_weights)
+        of_sparse, of_middle = torch.empty_like(sparse), torch.empty_like(middle) if weights_asked else middle[:0]
+        outer = of_products.unsqueeze(0)
+        dot_product_backward(*arrays(sparse, wide, middle, outer, of_sparse, of_wide, of_middle))
 
-        sizes = [shape[0] for shape in ctx.shapes[:8:2]]
-        of_wide_w, of_wide_b = multiply(of_wide.t(), both.t()).split(sizes), of_wide.sum(0).split(sizes)
-        of_layers = [of_one for pair in zip(of_wide_w, of_wide_b, strict=True) for of_one in pair]
-        of_layers += [part.view(shape) for part, shape in zip(of_middle.split(
-            [shape.numel() for shape in ctx.shapes[8:10]]), ctx.shapes[8:10], strict=True)]
-        of_layers += [p[2] * multiply(of_total.t(), products.t()), p[2] * of_total.sum(0)]
-        of_layers += [multiply(of_gate.t(), right.t()), of_gate.sum(0), multiply(of_polynomial.t(), stem.t())]
-        return *of_inputs, *of_layers
+        of_both = multiply(of_wide, wide_w.t())
+        of_left += of_both[:, : dot.shape[1]]
+        of_right += of_both[:, dot.shape[1] :]
+        of_right += multiply(of_gate, gate_w.t())
+        of_stem = multiply(of_polynomial, polynomial_w.t()) if stem_asked else None
+        of_inputs = None, of_left, of_right, of_stem, of_sparse, of_p
+        if not weights_asked:
+            return *of_inputs, *[None] * (len(ctx.needs_input_grad) - len(of_inputs))
+
+        wide_parts = (x.split(ctx.wide_sizes) for x in (multiply(of_wide.t(), both.t()), of_wide.sum(0)))
+        of_middle_w, of_middle_b = of_middle.split([ctx.middle_shape.numel(), ctx.middle_shape[0]])
+        return (
+            *of_inputs,
+            *(of_one for layer in zip(*wide_parts, strict=True) for of_one in layer),
+            *(of_middle_w.view(ctx.middle_shape), of_middle_b),
+            *(p[2] * multiply(of_total.t(), products.t()), p[2] * of_total.sum(0)),
+            *(multiply(of_gate.t(), right.t()), of_gate.sum(0), multiply(of_polynomial.t(), stem.t())),
+        )

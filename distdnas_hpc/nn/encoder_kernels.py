@@ -202,7 +202,9 @@ def attend(heads: int, n: int, m: int, d: int, q: Buffer, kv: Buffer, p: Buffer,
             share = invert(total)
             for j in range(i, i + m):
                 store(p, j, multiply(load(p, j), share))
-        lanes_by_lanes(n, of_head, m, p, matrix(at, m, 1), kv, matrix(d + begin, 1, 2 * d), attended, matrix(begin, d, 1))
+        lanes_by_lanes(
+            n, of_head, m, p, matrix(at, m, 1), kv, matrix(d + begin, 1, 2 * d), attended, matrix(begin, d, 1)
+        )
 
 
 @compiled
@@ -225,8 +227,12 @@ def attend_backward(
     for head in range(heads):
         at, begin = head * n * m, head * of_head
         clear(to_p, n * m)
-        lanes_by_lanes(n, m, of_head, gradient, matrix(begin, d, 1), kv, matrix(d + begin, 2 * d, 1), to_p, matrix(0, m, 1))
-        lanes_by_lanes(m, of_head, n, p, matrix(at, 1, m), gradient, matrix(begin, 1, d), to_kv, matrix(d + begin, 2 * d, 1))
+        lanes_by_lanes(
+            n, m, of_head, gradient, matrix(begin, d, 1), kv, matrix(d + begin, 2 * d, 1), to_p, matrix(0, m, 1)
+        )
+        lanes_by_lanes(
+            m, of_head, n, p, matrix(at, 1, m), gradient, matrix(begin, 1, d), to_kv, matrix(d + begin, 2 * d, 1)
+        )
         for i in range(0, n * m, m):
             total = zeros()
             for j in range(i, i + m):

@@ -49,9 +49,13 @@ def linear_backward(
     w: Array, at: int, count: int, d_in: int, d_out: int, x: Buffer, gradient: Buffer, to_x: Buffer, to_w: Buffer
 ) -> None:
     """Add the gradients of x and of the weights from that of y."""
-    weights_by_lanes(d_in, count, d_out, w, matrix(at, 1, d_in), gradient, matrix(0, d_out, 1), to_x, matrix(0, 1, d_in))
+    weights_by_lanes(
+        d_in, count, d_out, w, matrix(at, 1, d_in), gradient, matrix(0, d_out, 1), to_x, matrix(0, 1, d_in)
+    )
     if len(to_w) > 0:
-        lanes_by_lanes(d_out, d_in, count, gradient, matrix(0, 1, d_out), x, matrix(0, 1, d_in), to_w, matrix(at, d_in, 1))
+        lanes_by_lanes(
+            d_out, d_in, count, gradient, matrix(0, 1, d_out), x, matrix(0, 1, d_in), to_w, matrix(at, d_in, 1)
+        )
         _add_sums(d_out, count, gradient, 1, d_out, to_w, at + d_in * d_out)
 
 
@@ -169,7 +173,7 @@ def add_scaled(y: Buffer, x: Buffer, factor: np.float32, places: int) -> None:
 
 @compiled
 def clear_lanes(buffer: Buffer, used: int, places: int) -> None:
-    """Set the lanes from `used` on to 0, those beyond the batch's last row: they add nothing to gradients of weights."""
+    """Set the lanes from `used` on to 0, those beyond the last row: they add nothing to gradients of weights."""
     for place in range(places):
         for lane in range(used, LANES):
             buffer[place * LANES + lane] = 0

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import binding
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from distdnas_hpc.data.compiled import compiled
-from distdnas_hpc.nn.lanes import FLOATS, Buffer, fused, place_of, spread
+from distdnas_hpc.nn.lanes import Buffer, fused, place_of, spread
 
 SIDE = 4 if binding.get_host_cpu_features().get("avx512f") else 2
 """Of a block: its sums, and a row and a column of factors, fit into 32 registers with AVX-512, else 16 half as wide."""
@@ -102,8 +102,8 @@ def _weights_by_lanes(
 
 @compiled
 def matrix(first: int, row: int, column: int) -> Matrix:
-    """Return where a matrix lies, which in one place or another is a constant, as numbers (numba compiles those once)."""
-    return np.intp(first), np.intp(row), np.intp(column)
+    """Return where a matrix lies; casts keep numba from compiling the products anew for every constant."""
+    return np.intp(first), np.intp(row), np.intp(column)  # type: ignore[return-value]
 
 
 @compiled

@@ -7,7 +7,7 @@ results are the same on every machine.
 Buffers are flat float32 arrays of places, 16 lanes each.
 """
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,misc"
-# ruff: noqa: ANN001, ANN202 (LLVM's builders have no types)
+# ruff: noqa: ANN001, ANN002, ANN201, ANN202 (LLVM's builders have no types)
 
 from typing import Any
 
@@ -65,9 +65,7 @@ def spread(builder, number):
 
 def _call(builder, name, *arguments):
     of_type = ir.FunctionType(FLOATS, [FLOATS] * len(arguments))
-    return builder.call(
-        cgutils.get_or_insert_function(builder.module, of_type, f"llvm.{name}.v{LANES}f32"), arguments
-    )
+    return builder.call(cgutils.get_or_insert_function(builder.module, of_type, f"llvm.{name}.v{LANES}f32"), arguments)
 
 
 @intrinsic
@@ -108,9 +106,7 @@ def store_from(context: Any, array: Any, element: Any, x: Any) -> Any:
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        builder.store(
-            arguments[2], builder.bitcast(builder.gep(data, [arguments[1]]), FLOATS.as_pointer()), align=4
-        )
+        builder.store(arguments[2], builder.bitcast(builder.gep(data, [arguments[1]]), FLOATS.as_pointer()), align=4)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), generate
@@ -141,8 +137,8 @@ def add_product(context: Any, total: Any, a: Any, b: Any) -> Any:
     """Return total + a · b, rounded once."""
 
     def generate(context, builder, signature, arguments):
-        total, *factors = arguments
-        return fused(builder, *factors, total)
+        total, a, b = arguments
+        return fused(builder, a, b, total)
 
     return lanes(lanes, lanes, lanes), generate
 

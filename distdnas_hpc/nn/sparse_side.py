@@ -1,6 +1,6 @@
 """A choice block's sparse side on CPUs as one operation of torch's, by the kernels of `nn.sparse_kernels`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ LAYERS = {
 
 
 def sparse_side(
-    modules: Mapping[str, nn.Module], norm: nn.LayerNorm, heads: int, n_s: int, x: Tensor, merged: Tensor, q: Tensor
+    modules: nn.ModuleDict, norm: nn.LayerNorm, heads: int, n_s: int, x: Tensor, merged: Tensor, q: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return a block's sparse output, and the factorization machine of its modules' sum (`nn.sparse_kernels`).
 
@@ -50,7 +50,7 @@ def sparse_side(
     return y, machine
 
 
-def _weights(modules: Mapping[str, nn.Module]) -> Iterator[Tensor]:
+def _weights(modules: nn.ModuleDict) -> Iterator[Tensor]:
     for name in SPARSE_MODULES:
         if name in modules:
             for layer in LAYERS[name]:
@@ -84,7 +84,8 @@ class _SparseSide(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, merged, seeds, queries, flat, q, sums = saved = ctx.saved_tensors
+        saved = ctx.saved_tensors
+        x, flat = saved[0], saved[4]
         of_x, of_weights = ctx.needs_input_grad[3], any(ctx.needs_input_grad[6:])
         found = [torch.empty_like(one) for one in saved[:6]]
         if not (of_x or of_weights):
@@ -94,10 +95,8 @@ class _SparseSide(torch.autograd.Function):
         of_y, of_machine = gradients[0].contiguous(), gradients[1].contiguous().unsqueeze(0)
         sparse_backward(*ctx.settings, *arrays(*saved, of_y, of_machine, *found))
         to_x, to_merged, to_seeds, to_queries, to_flat, to_q = found
-        parts = to_flat.split([shape.numel() for shape in ctx.shapes]) if of_weights else ()
-        of_each = [part.view(shape) for part, shape in zip(parts, ctx.shapes)] or [None] * len(ctx.shapes)
-        return (
-            *(None, None, None, to_x if of_x else None, to_merged[0], to_q),
-            *((to_seeds, to_queries) if of_weights else (None, None)),
-            *of_each,
-        )
+        of_inputs = None, None, None, to_x if of_x else None, to_merged[0], to_q
+        if not of_weights:
+            return *of_inputs, *[None] * (len(ctx.needs_input_grad) - len(of_inputs))
+        parts = to_flat.split([shape.numel() for shape in ctx.shapes])
+        return *of_inputs, to_seeds, to_queries, *map(Tensor.view, parts, ctx.shapes)
