@@ -74,7 +74,7 @@ def disk_bytes(config: Config, rows: Rows, tables: int) -> dict[str, int]:
     stages = {stage.name: len(stage.tasks) for stage in pipeline.stages(config)}
     cluster = config.cluster
     limit = cluster.slurm.array_parallelism if cluster.executor == "slurm" else cluster.workers
-    at_a_time = min(max(stages["search"], stages["train"]), limit if cluster.executor != "inline" else 1)
+    at_a_time = min(max(stages.get("search", 0), stages["train"]), limit if cluster.executor != "inline" else 1)
     return {
         "shards": round(sum(rows.of_day[day] for day in used) * columns * SHARD_BYTES),
         "checkpoints": 2 * 2 * embeddings * at_a_time,
@@ -89,7 +89,7 @@ def measured_rate(config: Config, stage: str) -> Rate | None:
     """
     if (config.run / "config.yaml").is_file():
         run = RunFolder(config.run)
-        tasks = next(each for each in pipeline.stages(run.config) if each.name == stage).tasks
+        tasks = next((each.tasks for each in pipeline.stages(run.config) if each.name == stage), ())
         results = [run.result(stage, task) for task in tasks if run.is_done(stage, task)]
         rates = [told["rows_per_second"] for told in results if told.get("rows_per_second")]
         if rates:
@@ -101,10 +101,13 @@ def measured_rate(config: Config, stage: str) -> Rate | None:
 
 def task_seconds(config: Config, rows: Rows) -> dict[str, tuple[float, str]]:
     """Return how long the longest task of search and of training takes, and where its rate is known from."""
+    searched = [rows.of_day[day] for day in config.search.days]
     longest = {
-        "search": max(rows.of_day[day] for day in config.search.days),
+        "search": sum(searched) if config.strategy == "one_shot" else max(searched),
         "train": sum(rows.of_day[day] for day in config.train.days),
     }
+    if config.strategy == "supernet":
+        del longest["search"]
     rates = {stage: measured_rate(config, stage) for stage in longest}
     return {stage: (longest[stage] / rate.rows_per_second, rate.source) for stage, rate in rates.items() if rate}
 

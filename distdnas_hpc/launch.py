@@ -5,17 +5,18 @@ from collections.abc import Callable, Collection, Sequence
 
 from rich.console import Console, Group, RenderableType
 
-from distdnas_hpc import pipeline
+from distdnas_hpc import pipeline, study
 from distdnas_hpc.cluster import local, slurm, submission
 from distdnas_hpc.cluster.display import draw, progress_shown
 from distdnas_hpc.cluster.queue import queue
 from distdnas_hpc.cluster.resubmit import Resubmission, Wishes, resubmit
-from distdnas_hpc.cluster.run_folder import RunFolder
+from distdnas_hpc.cluster.run_folder import STUDY, RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.prepare import check_raw
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.places import day_name
 from distdnas_hpc.report.weights_table import weights_table
 
 SLURM_INTERVAL = 5.0
@@ -35,13 +36,21 @@ class UnfinishedError(Exception):
         self.wrong = wrong
 
 
-def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Console, *, detach: bool) -> RunFolder:
+def launch(
+    config: Config,
+    choose: Callable[[Config], list[Stage]],
+    console: Console,
+    *,
+    detach: bool,
+    prepare: Callable[[Config], RunFolder] = RunFolder.prepare,
+) -> RunFolder:
     """Run what is missing of some stages, with progress on `console`; return the finished run.
 
     Parameters
     ----------
     choose : gives the stages of a config: `pipeline.stages`, `preparation` or `cost_model`.
     detach : on Slurm, return when all is submitted.
+    prepare : makes or opens the run folder.
 
     Raises
     ------
@@ -61,17 +70,17 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
         check_prepared(config)
     if (config.run / "config.yaml").is_file():
         there = RunFolder(config.run)
-        _refuse_if_busy(there, pipeline.stages(there.config))
-    run = RunFolder.prepare(config)
-    whole = any(stage.name == "aggregate" for stage in stages)
-    if whole and (outdated := pipeline.outdated(run)):
+        _refuse_if_busy(there, study.stages_of(there))
+    run = prepare(config)
+    whole = any(stage.name.endswith("aggregate") for stage in stages)
+    if whole and (outdated := study.outdated(run)):
         aside = run.set_aside(outdated)
         console.print(
             f"Some results lack a day or a model that is there: they are made again, the old ones are in {aside}."
         )
     if on_slurm:
         try:
-            jobs = submission.submit(run, stages, pipeline.run_task)
+            jobs = submission.submit(run, stages, study.run_task)
         except KeyboardInterrupt:
             raise UnfinishedError([]) from None  # it has cancelled what it had submitted
         told = f"Submitted {jobs} tasks to Slurm" if jobs else "Nothing was submitted, every task is done"
@@ -89,8 +98,28 @@ def launch(config: Config, choose: Callable[[Config], list[Stage]], console: Con
     if not all(stage.finished(run) for stage in stages):
         statuses = run_status(run, stages, queue(run))
         raise UnfinishedError([told for told in statuses if told.state in WENT_WRONG])
-    if whole and pipeline.outdated(run):
-        return launch(config, choose, console, detach=detach)
+    if whole and study.outdated(run):
+        return launch(config, choose, console, detach=detach, prepare=prepare)
+    return run
+
+
+def launch_study(config: Config, console: Console, *, detach: bool) -> RunFolder:
+    """Run what is missing of a study and write its report, which shows what is there also where something went wrong.
+
+    A search that diverged is a finding: it is not tried again, and what would come after it is left out.
+
+    Raises
+    ------
+    UserError, UnfinishedError, KeyboardInterrupt : as `launch`, and where the config has no study.
+    """
+    try:
+        launch(config, study.left, console, detach=detach, prepare=study.prepare)
+    except UnfinishedError as error:
+        wrong = [told for told in error.wrong if not (told.stage.endswith("search") and told.state == "diverged")]
+        if wrong or not error.wrong:
+            raise UnfinishedError(wrong) from None
+    run = RunFolder(config.run)
+    study.write_report(run)
     return run
 
 
@@ -136,10 +165,12 @@ def mend(
         if min_days > len(config.search.days):
             raise UserError(f"--min-days {min_days} is more than the {len(config.search.days)} days that are searched.")
         search = config.search.model_copy(update={"min_days": min_days})
-        run = RunFolder.prepare(config.model_copy(update={"search": search}))
-        loosened = ["search"]
-    wishes = Wishes([pipeline.day_name(day) for day in days], loosened, min_days is not None, mem_gb, minutes)
-    return resubmit(run, pipeline.stages(run.config), pipeline.run_task, wishes, pipeline.outdated(run))
+        config = config.model_copy(update={"search": search})
+        of_study = (run.path / STUDY).is_dir()
+        run = study.prepare(config) if of_study else RunFolder.prepare(config)
+        loosened = [stage.name for stage in study.stages_of(run) if stage.name.endswith("search")]
+    wishes = Wishes([day_name(day) for day in days], loosened, min_days is not None, mem_gb, minutes)
+    return resubmit(run, study.to_mend(run), study.run_task, wishes, study.outdated(run))
 
 
 def launch_day(config: Config, day: int, console: Console) -> RunFolder:
@@ -159,7 +190,7 @@ def launch_day(config: Config, day: int, console: Console) -> RunFolder:
         raise UserError(f"The run {config.run} isn't there yet; prepare its data first: distdnas prepare CONFIG.")
     run = RunFolder.open(config)
     stages = {stage.name: stage for stage in pipeline.stages(run.config)}
-    task = pipeline.day_name(day)
+    task = day_name(day)
     if "search" not in stages or task not in stages["search"].tasks:
         days = ", ".join(map(str, config.search.days))
         raise UserError(f"Day {day} is not to be searched (search.days: {days}); give one of these days.")

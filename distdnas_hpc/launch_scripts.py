@@ -11,9 +11,8 @@ from distdnas_hpc.cluster.claim import only_submitter
 from distdnas_hpc.cluster.execute import Stopped
 from distdnas_hpc.cluster.requeue import must_requeue, requeue
 from distdnas_hpc.cluster.run_folder import RunFolder
-from distdnas_hpc.cluster.slurm import few
 from distdnas_hpc.cluster.snapshot import take_snapshot
-from distdnas_hpc.cluster.submission import Request, asked, claimed_jobs, setup, warning
+from distdnas_hpc.cluster.submission import Request, asked, refuse_if_queued, setup, warning
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.prepare import check_raw
 from distdnas_hpc.errors import UserError
@@ -30,15 +29,15 @@ def lines_for_launch_script(config: Config) -> list[str]:
     ------
     UserError : jobs of the run are running or queued, Slurm isn't there, the raw data or the run folder is at fault.
     """
+    if config.strategy not in pipeline.BY_DAY:
+        raise UserError(
+            f"The scripts in slurm/ search each day by a task of its own, which strategy '{config.strategy}' does not; "
+            "submit it with: distdnas launch CONFIG"
+        )
     check_raw(config.data)
     run = RunFolder.prepare(config)
     with only_submitter(run) as cut_off:
-        alive = claimed_jobs(run, cut_off)
-        if alive:
-            raise UserError(
-                f"{len(alive)} jobs of {run.path} are running or queued already ({few(alive)}); nothing was submitted. "
-                f"Wait for them, or cancel them: distdnas cancel {run.path}"
-            )
+        refuse_if_queued(run, cut_off)
         lines = [f"export DISTDNAS_PYTHON={shlex.quote(sys.executable)}", *setup(config, take_snapshot(run.path))]
         write_text(run.path / "slurm/setup.sh", "\n".join([*lines, ""]))
     missing = {stage.name: stage.missing(run) for stage in pipeline.stages(config)}

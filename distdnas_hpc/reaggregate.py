@@ -7,7 +7,7 @@ from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.macs import network_cost
 from distdnas_hpc.nn.network import Network
-from distdnas_hpc.pipeline import WHOLE, day_name
+from distdnas_hpc.places import WHOLE, day_name
 from distdnas_hpc.search.aggregate import aggregate, discretize
 from distdnas_hpc.storage import read_yaml, write_yaml
 from distdnas_hpc.train.candidates import architecture_file

@@ -1,31 +1,28 @@
 """Strategies of search side by side (paper, Table II): a run for each, on shards and cost importance made once.
 
-RUN/                     the study's own run: shards, cost importance
+RUN/                     the study's own run: shards, cost importance, the ledger of all jobs
 RUN/study/NAME/          a run like any other, e.g. one_shot_g0.004_s1; `prepared` in its config names RUN
+RUN/study/report.html    what they found, side by side
+
+A study's stages are those of its runs, named by their folders (study/NAME/search), so that one launch submits all of
+them, each after what it waits for, and one look, one resubmission and one cancellation are for the whole study.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
-
-from rich.console import Console
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from distdnas_hpc import pipeline
-from distdnas_hpc.cluster.display import watch_run
-from distdnas_hpc.cluster.queue import queue
-from distdnas_hpc.cluster.run_folder import RunFolder
-from distdnas_hpc.cluster.stages import Stage
-from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
+from distdnas_hpc.cluster.execute import execute
+from distdnas_hpc.cluster.run_folder import STUDY, RunFolder
+from distdnas_hpc.cluster.stages import Stage, Work
 from distdnas_hpc.config import Config, Strategy
-from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.errors import UserError
-from distdnas_hpc.launch import SLURM_INTERVAL, UnfinishedError, launch
-from distdnas_hpc.report.strategies import better_than_constant, row_of
-from distdnas_hpc.report.study_table import Row
-from distdnas_hpc.train.candidates import candidates
-
-Stages = Callable[[Config], list[Stage]]
-"""Which of a config's stages."""
+from distdnas_hpc.report.results import Results, read_results
+from distdnas_hpc.report.strategies import search_converged
+from distdnas_hpc.report.study_page import write_study_report
 
 
 class Variant(NamedTuple):
@@ -58,88 +55,81 @@ def variants(config: Config) -> Iterator[Variant]:
                 yield Variant(name, strategy, gamma, seed, _config(config, name, strategy, gamma, seed))
 
 
-def run_study(config: Config, console: Console, *, detach: bool) -> bool:
-    """Run what is missing of a study; return whether that was all, False where jobs are left behind with Slurm.
-
-    A search that diverged is a finding: it is not tried again, and what would come after it is left out.
-
-    Parameters
-    ----------
-    detach : on Slurm, return when all is submitted that can be.
+def prepare(config: Config) -> RunFolder:
+    """Make the run folders of a study, or open those that are there; return the study's own.
 
     Raises
     ------
-    UserError, KeyboardInterrupt : as `launch`.
-    UnfinishedError : tasks of some runs went wrong; the others were done.
+    UserError : as `RunFolder.prepare`; before anything is changed where a folder belongs to another config.
     """
-    runs = list(variants(config))
-    on_slurm = config.cluster.executor == "slurm"
-    if not _finished(config, shared):
-        if not _in_hand(config, shared):
-            launch(config, shared, console, detach=detach)
-        elif not detach:
-            _wait(config, shared, console)
-        if detach:
-            console.print("When the study's data and cost importance are done, the same command submits its runs.")
-            return False
-    wrong: list[TaskStatus] = []
-    for variant in runs:
-        if not _over(variant.config) and not _in_hand(variant.config, compared):
-            console.print(f"── {variant.name}", style="bold", highlight=False)
-            # On Slurm all runs are submitted first, so that they wait in the queue together.
-            with _gathered(wrong):
-                launch(variant.config, compared, console, detach=on_slurm)
-    if detach:
-        return all(_over(variant.config) for variant in runs)
-    for variant in runs if on_slurm else ():
-        if not _over(variant.config):
-            with _gathered(wrong):
-                _wait(variant.config, compared, console)
-    if wrong:
-        raise UnfinishedError(wrong)
-    return True
+    runs = [variant.config for variant in variants(config)]
+    for each in (config, *runs):
+        if (each.run / "config.yaml").is_file():
+            RunFolder.open(each)
+    run = RunFolder.prepare(config)
+    for each in runs:
+        RunFolder.prepare(each)
+    return run
 
 
-@contextmanager
-def _gathered(wrong: list[TaskStatus]) -> Iterator[None]:
-    """Add the tasks that went wrong in the block, but for searches that diverged, so that other runs are done."""
-    try:
-        yield
-    except UnfinishedError as error:
-        wrong += [told for told in error.wrong if not (told.stage == "search" and told.state == "diverged")]
+def stages(config: Config) -> list[Stage]:
+    """Return the stages of a study: what its runs share, then those of each."""
+    shared = [] if config.prepared else [*pipeline.preparation(config), *pipeline.cost_model(config)]
+    return [*shared, *(stage for variant in variants(config) for stage in _stages_of(variant, shared))]
 
 
-def _wait(config: Config, choose: Stages, console: Console) -> None:
-    """Watch a run on Slurm until it ends; an UnfinishedError if it did not finish."""
-    told = watch_run(
-        RunFolder(config.run), choose(config), console, lambda: queue(RunFolder(config.run)), SLURM_INTERVAL
-    )
-    if not _finished(config, choose):
-        raise UnfinishedError([each for each in told if each.state in WENT_WRONG])
+def left(config: Config) -> list[Stage]:
+    """Return the stages of a study, but for those of runs whose search diverged: a finding, which isn't tried again."""
+    diverged = _diverged(config)
+    return [stage for stage in stages(config) if not stage.name.startswith(diverged)]
 
 
-def shared(config: Config) -> list[Stage]:
-    """Return the stages that a study's runs share."""
-    return [*pipeline.preparation(config), *pipeline.cost_model(config)]
+def to_mend(run: RunFolder) -> list[Stage]:
+    """Return the stages of a run folder that may be submitted again: as `stages_of`, and of a study as `left`."""
+    diverged = _diverged(run.config) if run.config.study is not None else ()
+    return [stage for stage in stages_of(run) if not stage.name.startswith(diverged)]
 
 
-def compared(config: Config) -> list[Stage]:
-    """Return the stages of each of a study's runs; the study's table takes the report's place."""
-    return [stage for stage in pipeline.stages(config) if stage.name != "report"]
+def stages_of(run: RunFolder) -> list[Stage]:
+    """Return the stages of a run folder: a study's, where one was begun there, and those of the run itself."""
+    config = run.config
+    own = pipeline.stages(config)
+    if config.study is None or not (run.path / STUDY).is_dir():
+        return own
+    begun = [stage for stage in own if (run.path / stage.name).is_dir()]  # by 'distdnas run' in the same folder
+    of_study = stages(config)
+    names = {stage.name for stage in of_study}
+    return [*of_study, *(stage for stage in begun if stage.name not in names)]
 
 
-def study_rows(config: Config) -> list[Row]:
-    """Return what the study found so far, a row for each strategy, γ, seed, θ and M."""
-    rows = []
-    for _, strategy, gamma, seed, of_run in variants(config):
-        search = _search_converged(of_run)
-        rows += [row_of(of_run.run, candidate, strategy, gamma, seed, search) for candidate in candidates(of_run)]
-    return rows
+def run_task(run: str, stage: str, task: str, attempt: int) -> None:
+    """Run one task of a run folder in this process; what every executor calls, in the end."""
+    folder = RunFolder(Path(run))
+    known = {(known.name, name): known for known in stages_of(folder) for name in known.tasks}
+    if (stage, task) not in known:
+        raise UserError(f"The run {run} has no task {stage}/{task}; see 'distdnas status {run}'.")
+    execute(folder, known[stage, task], task, attempt)
+
+
+def outdated(run: RunFolder) -> list[tuple[str, str]]:
+    """Return the tasks whose results lack what is there now, of the run itself and of its study's runs."""
+    found = pipeline.outdated(run)
+    if run.config.study is not None:
+        for variant in variants(run.config):
+            if _has_config(variant.config.run):
+                of_variant = pipeline.outdated(RunFolder(variant.config.run))
+                found += [(f"{STUDY}/{variant.name}/{stage}", task) for stage, task in of_variant]
+    return found
+
+
+def study_results(config: Config) -> list[Results]:
+    """Return what each of a study's runs has found by now, in the order of its table."""
+    return [read_results(variant.config.run) for variant in variants(config) if _has_config(variant.config.run)]
 
 
 def _config(config: Config, name: str, strategy: Strategy, gamma: float | None, seed: int) -> Config:
     tree = config.to_dict()
-    tree |= {"run": config.run / "study" / name, "prepared": config.run, "study": None}
+    tree |= {"run": config.run / STUDY / name, "prepared": config.prepared or config.run, "study": None}
     tree |= {"strategy": strategy, "seed": seed}
     tree["search"] = {**tree["search"], "gamma": 0.0 if strategy == "distributed" else gamma}
     if gamma is None and strategy != "distributed":
@@ -150,46 +140,53 @@ def _config(config: Config, name: str, strategy: Strategy, gamma: float | None, 
     return Config.model_validate(tree)
 
 
-def _finished(config: Config, choose: Stages) -> bool:
-    if not (config.run / "config.yaml").is_file():
-        return False
-    run = RunFolder.open(config)
-    return all(stage.finished(run) for stage in choose(config))
+def _stages_of(variant: Variant, shared: list[Stage]) -> Iterator[Stage]:
+    """Yield the stages of one of a study's runs, under the names that they have in the study."""
+    first = tuple(stage.name for stage in shared if stage.name in ("manifest", "cost"))
+    for stage in pipeline.stages(variant.config):
+        function = _and_the_studys_report if stage.name == "report" else _in_variant
+        yield replace(
+            stage,
+            name=f"{STUDY}/{variant.name}/{stage.name}",
+            function=partial(function, stage, variant.name),
+            after=tuple(f"{STUDY}/{variant.name}/{name}" for name in stage.after) or first,
+        )
 
 
-def _over(config: Config) -> bool:
-    """Whether nothing is left to do: all is finished, or too few searches can be, because others diverged."""
-    return _finished(config, compared) or _search_state(config)[0] == "diverged"
+def _in_variant(stage: Stage, name: str, work: Work) -> dict[str, Any]:
+    """Do a stage's work in the run folder of one of a study's runs."""
+    return stage.function(work._replace(run=RunFolder(work.run.path / STUDY / name)))
 
 
-def _in_hand(config: Config, choose: Stages) -> bool:
-    return any(told.in_hand for told in _statuses(config, choose(config)))
+def _and_the_studys_report(stage: Stage, name: str, work: Work) -> dict[str, Any]:
+    """Write the report of one of a study's runs, and the study's, which is complete when the last has done so."""
+    result = _in_variant(stage, name, work)
+    write_report(work.run)
+    return result
 
 
-def _statuses(config: Config, stages: Sequence[Stage]) -> list[TaskStatus]:
-    if not (config.run / "config.yaml").is_file():
-        return []
-    run = RunFolder(config.run)
-    return run_status(run, stages, queue(run))
+def write_report(run: RunFolder) -> Path:
+    """Write RUN/study/report.html from what is there.
+
+    Several runs of the study may do so at the same time: each looks again afterwards whether it knew everything.
+    """
+    while True:
+        before = _trained(run)
+        path = write_study_report(run.path, run.config, study_results(run.config))
+        if _trained(run) == before:
+            return path
 
 
-def _search_state(config: Config) -> tuple[str, list[str]]:
-    """Return 'n/a', 'diverged', 'not done' or 'done', and the tasks that are done."""
-    search = next((stage for stage in compared(config) if stage.name == "search"), None)
-    if search is None:
-        return "n/a", []
-    told = _statuses(config, [search])
-    done = [each.task for each in told if each.state == "done"]
-    needed = search.required or len(search.tasks)
-    if len(search.tasks) - sum(each.state == "diverged" for each in told) < needed:
-        return "diverged", done
-    return ("done" if len(done) >= needed else "not done"), done
+def _trained(run: RunFolder) -> set[Path]:
+    return set((run.path / STUDY).glob("*/train/*/result.yaml"))
 
 
-def _search_converged(config: Config) -> str:
-    """Say whether every search ended better than a constant would: with NE < 1 over the last tenth of its steps."""
-    state, tasks = _search_state(config)
-    if state != "done":
-        return state
-    manifest = Manifest.load(pipeline.prepared_folder(RunFolder(config.run)), config.data)
-    return "yes" if better_than_constant(config.run, config, tasks, manifest) else "no"
+def _diverged(config: Config) -> tuple[str, ...]:
+    """Return how the names of stages begin of a study's runs whose search diverged."""
+    known = [variant.config.run for variant in variants(config)]
+    runs = [run for run in known if _has_config(run) and search_converged(read_results(run)) == "diverged"]
+    return tuple(f"{STUDY}/{run.name}/" for run in runs)
+
+
+def _has_config(run: Path) -> bool:
+    return (run / "config.yaml").is_file()

@@ -79,3 +79,13 @@ def test_times_come_from_finished_tasks_or_else_from_the_paper(tmp_path):
         run.task_folder("search", task).mkdir(parents=True)
         write_yaml(run.task_folder("search", task) / "result.yaml", {"rows_per_second": rate})
     assert estimate.task_seconds(config, rows)["search"] == (3600, "2 finished tasks of this run")
+
+
+def test_a_strategy_that_searches_otherwise_takes_otherwise(tmp_path):
+    rows = estimate.Rows({1: 27_000 * 60, 2: 27_000 * 60, 3: 1}, "")
+    cluster = {"executor": "slurm", "slurm": {"gres": "gpu:a5000:1"}}
+    whole, none = (config_of(tmp_path, {}, cluster=cluster, strategy=name) for name in ("one_shot", "supernet"))
+    assert estimate.task_seconds(whole, rows)["search"][0] == 120, "both days in one task"
+    assert estimate.task_seconds(none, rows).keys() == {"train"}
+    models = len(none.train.baselines) + 1
+    assert estimate.disk_bytes(none, rows, 1000)["checkpoints"] == models * 2 * 2 * 4 * 1000 * none.model.dim_s

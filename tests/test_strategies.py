@@ -42,7 +42,7 @@ def test_fresh_searches_the_last_day(tmp_path):
 def test_one_shot_is_one_task(tmp_path):
     found = stages(config_of(tmp_path, "one_shot", min_days=2))
     assert found["search"] == (("all",), ("manifest", "cost"), None)
-    assert "report" not in found
+    assert found["report"][1] == ("train",)
 
 
 def test_the_supernet_is_not_searched(tmp_path):

@@ -50,7 +50,7 @@ def studied(tmp_path_factory):
 
 
 def test_the_page_has_commands():
-    assert [command[1] for command in COMMANDS] == ["study", "study", "status", "aggregate", "aggregate"]
+    assert [command[1] for command in COMMANDS] == ["study", "study", "status", "status", "aggregate", "aggregate"]
 
 
 def test_the_quickstarts_study_is_what_the_page_says():
@@ -113,8 +113,32 @@ def test_a_second_command_does_nothing_and_shows_the_table(studied):
     told = distdnas("study", "configs/study_quickstart.yaml", cwd=folder)
     assert told.returncode == 0, told.stderr
     assert {path: path.stat().st_mtime_ns for path in (folder / RUN).rglob("result.yaml")} == before
+    page = (folder / RUN / "study/report.html").read_text()
     for title in ("DistDNAS", "Distributed DNAS", "One-shot DNAS", "Freshness DNAS", "SuperNet"):
         assert title in told.stdout
+        assert title in page
+    assert f"Report: {folder / RUN / 'study/report.html'}" in told.stdout
+
+
+def test_every_run_has_a_report_and_the_studys_page_links_to_it(studied):
+    folder, rows = studied
+    page = (folder / RUN / "study/report.html").read_text()
+    for name in {folder.__class__(row["run"]).name for row in rows}:
+        assert (folder / RUN / "study" / name / "report.html").is_file()
+        assert f'href="{name}/report.html"' in page
+
+
+def test_status_of_a_study_is_that_of_its_runs(studied):
+    folder, _ = studied
+    told = distdnas("status", RUN, "--json", cwd=folder)
+    assert told.returncode == 0, told.stderr
+    tasks = [f"{task['stage']}/{task['task']}" for task in json.loads(told.stdout) if task["state"] == "done"]
+    assert {"cost/all", "study/one_shot_g0.004_s1/search/all", "study/supernet_s1/report/all"} <= set(tasks)
+    shown = distdnas("status", RUN, cwd=folder)
+    assert re.search(r"^one_shot_g0.004_s1 .* done +5 tasks", shown.stdout, re.MULTILINE), "a line a run"
+    assert f"report: {folder / RUN / 'study/report.html'}" in shown.stdout
+    log = distdnas("logs", RUN, "--stage", "study/one_shot_g0.004_s1/search", cwd=folder)
+    assert "search/all, attempt 1, starts" in log.stdout
 
 
 def test_a_study_goes_on_with_what_is_missing(studied):

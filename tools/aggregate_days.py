@@ -17,7 +17,8 @@ from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report.agreement import Agreement, agreement
 from distdnas_hpc.report.grid import Grid
 from distdnas_hpc.report.page_agreement import in_words, without
-from distdnas_hpc.report.results import Found, read_results
+from distdnas_hpc.report.parts import Found
+from distdnas_hpc.report.results import read_results
 from distdnas_hpc.search.aggregate import discretize
 
 SIDES = (("alpha", "α", DENSE_MODULES), ("beta", "β", SPARSE_MODULES))
@@ -26,18 +27,19 @@ SIDES = (("alpha", "α", DENSE_MODULES), ("beta", "β", SPARSE_MODULES))
 def work(given: Namespace) -> None:
     """Compare the days."""
     results = read_results(given.run)
-    if results.found is None:
-        raise UserError(f"{given.run} has no mean over its days yet; run it on, or see 'distdnas status {given.run}'.")
-    theta = given.theta or results.found.theta
+    found = face.found_by(results)
+    if results.whole is not None:
+        raise UserError(f"{given.run} searched {results.whole.what} in one task: there are no days to compare.")
+    theta = given.theta or found.theta
     if not 0 < theta < 1:
         raise UserError(f"--theta is {theta:g} but must lie between 0 and 1, like a probability.")
     told = agreement(results, theta)
     if given.json:
-        face.tell_json(_plain(results.found, told, theta))
+        face.tell_json(_plain(found, told, theta))
         return
-    for grid in _means(results.found, theta):
+    for grid in _means(found, theta):
         face.out.print(grid.rich())
-    face.out.print(f"Mean ± standard deviation over {len(results.found.days)} days; * is kept at θ={theta:g}.\n")
+    face.out.print(f"Mean ± standard deviation over {len(found.days)} days; * is kept at θ={theta:g}.\n")
     if told is None:
         face.out.print("One day alone: nothing to compare it with.")
         return

@@ -26,7 +26,7 @@ def work(given: Namespace) -> None:
     if not rows:
         raise UserError("None of these runs has a trained model yet; see 'distdnas status RUN'.")
     write_rows(rows, given.out)
-    face.out.print(f"{len(rows)} models of {len({row['run'] for row in rows})} runs: {given.out}")
+    face.out.print(f"models: {len(rows)}, runs: {len({row['run'] for row in rows})}, written to {given.out}")
 
 
 if __name__ == "__main__":

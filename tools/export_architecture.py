@@ -21,9 +21,7 @@ from distdnas_hpc.storage import write_text
 def work(given: Namespace) -> None:
     """Discretize and write."""
     results = read_results(given.run)
-    found = results.found
-    if found is None:
-        raise UserError(f"{given.run} has no mean over its days yet; see 'distdnas status {given.run}'.")
+    found = face.found_by(results)
     theta = found.theta if given.theta is None else given.theta
     if not 0 < theta < 1:
         raise UserError(f"--theta is {theta:g} but must lie between 0 and 1, like a probability.")

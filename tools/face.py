@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.report.markup import Markup
+from distdnas_hpc.report.parts import Found
 from distdnas_hpc.report.results import Results, read_results
+from distdnas_hpc.report.sheet import sheet, write_figure
 
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
@@ -34,7 +37,8 @@ def takes_run(parser: ArgumentParser) -> None:
 
 def takes_runs(parser: ArgumentParser) -> None:
     """Add run folders, one at least."""
-    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="run folders, e.g. runs/quickstart")
+    told = "run folders, e.g. runs/quickstart; a study's stands for its runs"
+    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help=told)
 
 
 def takes_json(parser: ArgumentParser) -> None:
@@ -54,8 +58,29 @@ def takes_figure(parser: ArgumentParser, default: str) -> None:
 
 
 def read(runs: list[Path]) -> list[Results]:
-    """Read run folders, each once."""
-    return [read_results(run) for run in dict.fromkeys(runs)]
+    """Read run folders, each once; of a study's, its runs, and itself where something was trained there too."""
+    found: list[Path] = []
+    for run in runs:
+        of_study = sorted(path.parent for path in run.glob("study/*/config.yaml"))
+        found += [*of_study, *([run] if not of_study or (run / "train").is_dir() else [])]
+    return [read_results(run) for run in dict.fromkeys(found)]
+
+
+def found_by(results: Results) -> Found:
+    """Return what the search of a run found; a UserError says why there is nothing."""
+    if results.found is None and results.config.strategy == "supernet":
+        raise UserError(f"{results.run} keeps the whole supernet; nothing was searched there.")
+    if results.found is None:
+        raise UserError(f"{results.run} has no mean over its days yet; see 'distdnas status {results.run}'.")
+    return results.found
+
+
+def show(given: Namespace, name: str, title: str, rows: Sequence[Sequence[Markup]], numbers: Any = None) -> None:
+    """Write drawings, row by row, as the figure that --out names; or tell their numbers, where --json asks for them."""
+    if getattr(given, "json", False):
+        tell_json(numbers)
+        return
+    out.print(f"Figure: {write_figure(sheet(name, title, rows), given.out)}")
 
 
 def tell_json(content: Any) -> None:

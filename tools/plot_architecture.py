@@ -11,11 +11,8 @@ from argparse import Namespace
 
 import face
 
-from distdnas_hpc.errors import UserError
 from distdnas_hpc.report.diagram import architecture_diagram
 from distdnas_hpc.report.figures import weight_map
-from distdnas_hpc.report.results import Found, Results
-from distdnas_hpc.report.sheet import sheet, write_figure
 from distdnas_hpc.report.svg import drawing, text
 
 
@@ -23,21 +20,15 @@ def work(given: Namespace) -> None:
     """Draw the figure."""
     runs = face.read(given.runs)
     if given.diagram:
-        drawn = sheet("network", "The kept network", [[architecture_diagram(_found(results)) for results in runs]])
-    else:
-        rows = []
-        for results in runs:
-            name = f"{results.run.absolute().name}, γ={results.config.search.gamma:g}"
-            rows.append([drawing("run", name, name, 400, 14, text(0, 11, name, "heading"))])
-            rows.append([weight_map(side, _found(results)) for side in ("alpha", "beta")])
-        drawn = sheet("weights", "Mean architecture weights", rows)
-    face.out.print(f"Figure: {write_figure(drawn, given.out)}")
-
-
-def _found(results: Results) -> Found:
-    if results.found is None:
-        raise UserError(f"{results.run} has no mean over its days yet; see 'distdnas status {results.run}'.")
-    return results.found
+        drawn = [architecture_diagram(face.found_by(results)) for results in runs]
+        face.show(given, "network", "The kept network", [drawn])
+        return
+    rows = []
+    for results in runs:
+        name = f"{results.run.absolute().name}, γ={results.config.search.gamma:g}"
+        rows.append([drawing("run", name, name, 400, 14, text(0, 11, name, "heading"))])
+        rows.append([weight_map(side, face.found_by(results)) for side in ("alpha", "beta")])
+    face.show(given, "weights", "Mean architecture weights", rows)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from distdnas_hpc.errors import UserError
 from distdnas_hpc.report.cost_table import cost_rows
 from distdnas_hpc.report.figures import cost_importance
 from distdnas_hpc.report.results import read_results
-from distdnas_hpc.report.sheet import sheet, write_figure
 
 
 def work(given: Namespace) -> None:
@@ -22,11 +21,8 @@ def work(given: Namespace) -> None:
     cost = read_results(given.run).cost
     if cost is None:
         raise UserError(f"{given.run} has no cost importance yet; see 'distdnas status {given.run}'.")
-    if given.json:
-        face.tell_json({"r2": cost.r2, "samples": cost.samples, "modules": cost_rows(cost)})
-        return
-    drawn = sheet("cost", "Cost importance", [[cost_importance(cost)]])
-    face.out.print(f"Figure: {write_figure(drawn, given.out)}")
+    numbers = {"r2": cost.r2, "samples": cost.samples, "modules": cost_rows(cost)}
+    face.show(given, "cost", "Cost importance", [[cost_importance(cost)]], numbers)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import face
 
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.report.pareto import pareto, points_of, points_of_paper
-from distdnas_hpc.report.sheet import sheet, write_figure
 
 
 def work(given: Namespace) -> None:
@@ -24,7 +23,7 @@ def work(given: Namespace) -> None:
     points += points_of_paper(given.metric) if given.paper else []
     days = {results.config.train.test_day for results in runs}
     drawn = pareto(points, given.metric, f"day {days.pop()}" if len(days) == 1 else "")
-    face.out.print(f"Figure: {write_figure(sheet('pareto', 'Pareto plot', [[drawn]]), given.out)}")
+    face.show(given, "pareto", "Pareto plot", [[drawn]])
 
 
 if __name__ == "__main__":

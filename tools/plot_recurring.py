@@ -13,7 +13,6 @@ import face
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.report.recurring import has_baseline, next_days, next_days_rows, read_next_days
 from distdnas_hpc.report.results import read_results
-from distdnas_hpc.report.sheet import sheet, write_figure
 
 
 def work(given: Namespace) -> None:
@@ -24,11 +23,8 @@ def work(given: Namespace) -> None:
             f"{given.run} has no recurring training yet; name models under train.recurring in its config and run it "
             f"again, or see 'distdnas status {given.run}'."
         )
-    if given.json:
-        face.tell_json(next_days_rows(models))
-        return
     drawn = [next_days(models, "auc"), *([next_days(models, "ne")] if has_baseline(models) else [])]
-    face.out.print(f"Figure: {write_figure(sheet('recurring', 'Recurring training', [drawn]), given.out)}")
+    face.show(given, "recurring", "Recurring training", [drawn], next_days_rows(models))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import face
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.report.expense import expense
 from distdnas_hpc.report.scaling import scaling, throughputs
-from distdnas_hpc.report.sheet import sheet, write_figure
 
 
 def work(given: Namespace) -> None:
@@ -22,11 +21,8 @@ def work(given: Namespace) -> None:
     measured = throughputs(runs)
     if not measured:
         raise UserError("None of these runs has a finished search yet; see 'distdnas status RUN'.")
-    if given.json:
-        face.tell_json([{"run": str(r.run), **cost.to_dict()} for r in runs if (cost := expense(r))])
-        return
-    drawn = sheet("scaling", "Throughput of the search", [[scaling(measured)]])
-    face.out.print(f"Figure: {write_figure(drawn, given.out)}")
+    numbers = [{"run": str(r.run), **cost.to_dict()} for r in runs if (cost := expense(r))]
+    face.show(given, "scaling", "Throughput of the search", [[scaling(measured)]], numbers)
 
 
 if __name__ == "__main__":

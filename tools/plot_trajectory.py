@@ -13,7 +13,6 @@ import face
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.report.figures import module_legend, weight_trajectories
 from distdnas_hpc.report.results import read_results
-from distdnas_hpc.report.sheet import sheet, write_figure
 
 BESIDE = 4
 """Blocks beside each other on the sheet."""
@@ -23,16 +22,16 @@ def work(given: Namespace) -> None:
     """Draw the figure."""
     results = read_results(given.run)
     missing = sorted(set(given.day or ()) - set(results.days))
-    if missing or not results.days:
+    if missing or not results.searches:
         which = f"day {missing[0]}" if missing else "any day"
         raise UserError(f"{given.run} has no finished search of {which}; see 'distdnas status {given.run}'.")
-    days = [results.days[day] for day in sorted(given.day or results.days)]
+    days = [results.days[day] for day in sorted(given.day)] if given.day else results.searches
     blocks, theta = range(days[0].alpha.shape[1]), results.config.search.theta[0]
     rows = []
     for side in ("alpha", "beta"):
         drawn = [weight_trajectories(side, block, days, theta) for block in blocks]
         rows += [[module_legend(side)], *(drawn[at : at + BESIDE] for at in range(0, len(drawn), BESIDE))]
-    face.out.print(f"Figure: {write_figure(sheet('trajectory', 'Architecture weights over steps', rows), given.out)}")
+    face.show(given, "trajectory", "Architecture weights over steps", rows)
 
 
 if __name__ == "__main__":

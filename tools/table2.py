@@ -9,7 +9,6 @@ Give runs, or the run folder of a study ('distdnas study'), which stands for its
 """
 
 from argparse import Namespace
-from pathlib import Path
 
 import face
 
@@ -21,7 +20,7 @@ from distdnas_hpc.report.study_table import study_table
 
 def work(given: Namespace) -> None:
     """Make the table."""
-    rows = strategy_rows(face.read([run for folder in given.runs for run in _runs(folder)]))
+    rows = strategy_rows(face.read(given.runs))
     if given.json:
         face.tell_json([row._asdict() for row in rows])
         return
@@ -29,11 +28,6 @@ def work(given: Namespace) -> None:
     if given.paper:
         headers = ("In the paper", "Search converges?", "Training converges?", "FLOPs/NE")
         face.out.print(Grid(headers, TABLE_2, left=headers[1:]).rich())
-
-
-def _runs(folder: Path) -> list[Path]:
-    """Return a study's runs, or the one run that the folder is."""
-    return sorted(path.parent for path in folder.glob("study/*/config.yaml")) or [folder]
 
 
 if __name__ == "__main__":

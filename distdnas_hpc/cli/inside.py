@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from distdnas_hpc import pipeline
+from distdnas_hpc import study
 from distdnas_hpc.cli.app import ConfigFile, app
 from distdnas_hpc.cluster.execute import TaskError
 from distdnas_hpc.cluster.run_folder import RunFolder
@@ -18,7 +18,7 @@ def task(folder: Path, stage: str, name: str, attempt: Annotated[int | None, typ
     """Run one task in this process; what the local executor and slurm/search_array.sbatch start."""
     try:
         number = attempt or RunFolder(folder).new_attempt(stage, name)
-        pipeline.run_task(str(folder), stage, name, number)
+        study.run_task(str(folder), stage, name, number)
     except (TaskError, KeyboardInterrupt):  # how it ended stands in the attempt's folder
         raise typer.Exit(1) from None
 

@@ -26,13 +26,15 @@ from distdnas_hpc.cluster import slurm
 from distdnas_hpc.cluster.display import ForegroundProgress, draw, watch_run
 from distdnas_hpc.cluster.logs import find_task, follow, log_files
 from distdnas_hpc.cluster.queue import queue
-from distdnas_hpc.cluster.run_folder import RunFolder
+from distdnas_hpc.cluster.run_folder import STUDY, RunFolder
 from distdnas_hpc.cluster.status import WENT_WRONG, run_status
 from distdnas_hpc.config import load_config
 from distdnas_hpc.doctor import examine
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.launch import mend, scripts
+from distdnas_hpc.places import day_name
 from distdnas_hpc.report.forming import forming
+from distdnas_hpc.study import stages_of
 
 WATCH_INTERVAL = 5.0
 """Seconds between looks at a run; each asks squeue, whose controller serves the whole cluster."""
@@ -130,7 +132,7 @@ def status(
     does not answer, the run's files tell what they know. Exit status 1 when a task went wrong.
     """
     run = RunFolder(folder)
-    stages = pipeline.stages(run.config)
+    stages = stages_of(run)
     if watch:
         with _left_with_ctrl_c():
             search = run.config.search
@@ -151,7 +153,8 @@ def status(
         if not (watch and out.is_terminal):
             out.print(draw(statuses, every=every), soft_wrap=True)
         done = sum(told.state == "done" for told in statuses)
-        report = f"; report: {run.path / 'report.html'}" if (run.path / "report.html").is_file() else ""
+        pages = [page for page in (run.path / "report.html", run.path / STUDY / "report.html") if page.is_file()]
+        report = f"; report: {', '.join(map(str, pages))}" if pages else ""
         out.print(f"{done} of {len(statuses)} tasks done{report}", highlight=False, soft_wrap=True)
     if any(told.state in WENT_WRONG for told in statuses):
         raise typer.Exit(1)
@@ -209,8 +212,8 @@ def logs(
     if follows and attempt is not None:
         raise UserError("--follow shows the newest attempt; leave out --attempt.")
     run = RunFolder(folder)
-    named = pipeline.day_name(day) if day is not None else task
-    chosen, name = find_task(pipeline.stages(run.config), stage, named)
+    named = day_name(day) if day is not None else task
+    chosen, name = find_task(stages_of(run), stage, named)
     if follows:
         with _left_with_ctrl_c():
             for text in follow(run, chosen, name, lambda: queue(run), WATCH_INTERVAL):

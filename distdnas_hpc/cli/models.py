@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from distdnas_hpc import pipeline
 from distdnas_hpc.cli.app import app, err, out
 from distdnas_hpc.cluster.display import ForegroundProgress
 from distdnas_hpc.cluster.run_folder import RunFolder
+from distdnas_hpc.models import export as export_trained
 
 
 @app.command()
@@ -23,7 +23,7 @@ def export(
 
     'distdnas predict' answers with it.
     """
-    told = pipeline.export(RunFolder(folder), model, out_folder)
+    told = export_trained(RunFolder(folder), model, out_folder)
     out.print(f"{told}: {out_folder}. Use it with: distdnas predict {out_folder} FILE", soft_wrap=True, highlight=False)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from distdnas_hpc import pipeline
+from distdnas_hpc import pipeline, places
 from distdnas_hpc.cli.app import (
     Cluster,
     ConfigFile,
@@ -26,6 +26,7 @@ from distdnas_hpc.config import load_config
 from distdnas_hpc.data.inspect import describe, verify_days
 from distdnas_hpc.data.planted_days import write_planted_days
 from distdnas_hpc.launch import launch_day
+from distdnas_hpc.models import costs
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
 from distdnas_hpc.report.data_table import data_table
 from distdnas_hpc.report.models_table import models_table
@@ -54,9 +55,9 @@ def prepare(
         return
     if verify:
         with ForegroundProgress(err, "verify") as progress:
-            verify_days(pipeline.prepared_folder(run), progress)
+            verify_days(places.prepared_folder(run), progress)
         err.print("Every file is what was written.", highlight=False)
-    out.print(data_table(describe(pipeline.prepared_folder(run))))
+    out.print(data_table(describe(places.prepared_folder(run))))
 
 
 @app.command()
@@ -73,7 +74,7 @@ def search(
     config = with_options(load_config(config_file), None, None, folder)
     with ends_told(f"distdnas search {config_file} --day {day}"):
         run = launch_day(config, day, err)
-    path = run.task_folder("search", pipeline.day_name(day)) / "architecture.yaml"
+    path = run.task_folder("search", places.day_name(day)) / "architecture.yaml"
     found = read_yaml(path)
     out.print(weights_table(found["alpha"], found["beta"]))
     out.print(f"α and β of day {day} after {found['rows']:,} rows: {path}", soft_wrap=True, highlight=False)
@@ -85,7 +86,7 @@ def data(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what prepared data holds: days, rows, click rates, columns, table sizes, bytes."""
-    content = describe(pipeline.prepared_folder(RunFolder(folder)) if (folder / "config.yaml").is_file() else folder)
+    content = describe(places.prepared_folder(RunFolder(folder)) if (folder / "config.yaml").is_file() else folder)
     if as_json:
         typer.echo(json.dumps(content, indent=2))
     else:
@@ -128,8 +129,8 @@ def cost(
     run = launched(config, pipeline.cost_model, detach, f"distdnas cost {config_file}")
     if detach:
         return
-    found = read_cost(pipeline.cost_folder(run))
-    drawn = write_cost_figure(found, pipeline.cost_folder(run))
+    found = read_cost(places.cost_folder(run))
+    drawn = write_cost_figure(found, places.cost_folder(run))
     if as_json:
         told = {"r2": found.r2, "samples": found.samples, "modules": cost_rows(found), "figure": str(drawn)}
         typer.echo(json.dumps(told, indent=2))
@@ -149,7 +150,7 @@ def models(
     The supernet, the discovered network of each θ and M once days are searched, and all published models, trained or
     not. Nothing is allocated or changed, so it needs neither data nor a GPU. docs/models.md says how they are built.
     """
-    content = pipeline.models(with_options(load_config(config_file), None, None, folder))
+    content = costs(with_options(load_config(config_file), None, None, folder))
     if as_json:
         typer.echo(json.dumps(content, indent=2))
     else:

@@ -25,10 +25,12 @@ from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.config import Days, load_config
 from distdnas_hpc.config.train import BASELINES
 from distdnas_hpc.errors import UserError
+from distdnas_hpc.launch import launch_study
 from distdnas_hpc.report.results import read_results
+from distdnas_hpc.report.strategies import strategy_rows
 from distdnas_hpc.report.study_table import study_table
 from distdnas_hpc.report.table import caveat, comparison, comparison_table
-from distdnas_hpc.study import run_study, study_rows
+from distdnas_hpc.study import study_results
 
 
 @app.command()
@@ -98,14 +100,13 @@ def study(
     config = with_options(load_config(config_file), cluster, workers, folder)
     command = f"distdnas study {config_file}"
     with ends_told(command, f"distdnas status {config.run}" if config.cluster.executor == "slurm" else None):
-        finished = run_study(config, err, detach=detach)
-    rows = study_rows(config)
+        run = launch_study(config, err, detach=detach)
+    rows = strategy_rows(study_results(config))
     if as_json:
         typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
     else:
         out.print(study_table(rows))
-    if not finished:
-        err.print(f"Go on, or look again, with: {command}", highlight=False, soft_wrap=True)
+        out.print(f"Report: {run.path / 'study/report.html'}", soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distdnas_hpc.cluster.run_folder import RunFolder
+from distdnas_hpc.cluster.run_folder import STUDY, RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status
 from distdnas_hpc.progress import Progress
@@ -148,7 +148,10 @@ def watch_run(
 
 
 def draw(statuses: Sequence[TaskStatus], *, every: bool = False) -> RenderableType:
-    """Draw a line for a finished or waiting stage, and a bar for each task of the others (of `every` stage)."""
+    """Draw a line for a finished or waiting stage, and a bar for each task of the others (of `every` stage).
+
+    Of a study's runs, one that is finished or waits has one line.
+    """
     return _Drawing(statuses, every)
 
 
@@ -165,8 +168,7 @@ class _Drawing:
         widths = (14, BAR, 4, 7, 9, 4, 13, 11, 7, 8, 8) if wide else (14, BAR, 7, 13, 11, 10)  # not to jump about
         for width in widths:
             grid.add_column(min_width=width, no_wrap=True)
-        for stage in dict.fromkeys(told.stage for told in self.statuses):
-            tasks = [told for told in self.statuses if told.stage == stage]
+        for stage, tasks in self._groups():
             states = {told.state for told in tasks}
             if not self.every and len(states) == 1 and states <= {"done", "pending"}:
                 count = f"{len(tasks)} tasks" if len(tasks) > 1 else ""
@@ -182,6 +184,24 @@ class _Drawing:
                 done = sum(told.state == "done" for told in tasks)
                 grid.add_row(*_stage_row(stage, done / len(tasks), f"{done} of {len(tasks)} done", "", 0.0, wide=wide))
         yield grid
+        yield from self._reasons()
+
+    def _groups(self) -> Iterator[tuple[str, list[TaskStatus]]]:
+        """Yield what may have one line, under its name: the tasks of a stage, or of a whole run of a study."""
+        runs: dict[str, list[TaskStatus]] = {}
+        for told in self.statuses:
+            runs.setdefault(told.stage.rpartition("/")[0], []).append(told)
+        for run, members in runs.items():
+            if run and not self.every and {told.state for told in members} in ({"done"}, {"pending"}):
+                yield run.removeprefix(f"{STUDY}/"), members
+                continue
+            stages: dict[str, list[TaskStatus]] = {}
+            for told in members:
+                stages.setdefault(told.stage, []).append(told)
+            for stage, tasks in stages.items():
+                yield stage.removeprefix(f"{STUDY}/"), tasks
+
+    def _reasons(self) -> Iterator[Text]:
         for told in self.statuses:
             if told.reason and (told.state in WENT_WRONG or (told.state == "pending" and not told.attempt)):
                 yield Text(f"{told.stage}/{told.task}: {told.reason}", STYLES[told.state])
@@ -201,7 +221,7 @@ def _stage_row(
 
 
 def _task_row(told: TaskStatus, *, wide: bool) -> tuple[RenderableType, ...]:
-    name, state = f"{told.stage}/{told.task}", Text(told.state, STYLES[told.state])
+    name, state = f"{told.stage}/{told.task}".removeprefix(f"{STUDY}/"), Text(told.state, STYLES[told.state])
     bar = ProgressBar(total=1, completed=told.fraction, width=BAR)
     speed = f"{told.rows_per_second:,.0f} rows/s" if told.rows_per_second else ""
     loss = f"loss {told.loss:.4f}" if told.loss is not None else ""

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ STOP_SIGNALS = {
 }
 """What a stopped task says about each signal. A job gets SIGUSR2 when its time is nearly up (cluster/slurm.py)."""
 
+RAISED_AGAIN = 0.5
+"""Seconds until a Stopped that nobody got is raised again."""
 
 HEARTBEAT = 60.0
 """Seconds between two signs of life of a task that is silent; status believes in it for three times as long."""
@@ -136,25 +139,39 @@ def process_birth(pid: int) -> str:
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Treat the first of STOP_SIGNALS like Ctrl-C, so that what is stopped can end in order; others are ignored.
+    """Treat one of STOP_SIGNALS like Ctrl-C, so that what is stopped can end in order; meanwhile others are ignored.
+
+    Python loses an exception that a signal's handler raises inside a callback from C, such as those of a compiler or of
+    the garbage collector. So it is raised again until an `except` or `finally` has it, or the block is over.
 
     In a job, submitit has handlers of its own for these signals, which ignore SIGTERM and requeue or fail the job on
     SIGUSR2; they are put aside while the block runs, since the run folder is what decides about another attempt.
     """
-    stopping = False
+    first: int | None = None
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            raise Stopped(signal.Signals(number))
+        nonlocal first
+        if first is None:
+            first = number
+        if not _is_stopping():
+            signal.setitimer(signal.ITIMER_REAL, RAISED_AGAIN, RAISED_AGAIN)
+            raise Stopped(signal.Signals(first))
 
-    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, stop) for number in (*STOP_SIGNALS, signal.SIGALRM)}
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_stopping() -> bool:
+    """Whether an `except` or `finally` that runs just now has a Stopped, or an error that arose over one."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__context__
+    return error is not None
 
 
 def _slurm() -> dict[str, str]:

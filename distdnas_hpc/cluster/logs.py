@@ -38,7 +38,7 @@ def log_files(run: RunFolder, stage: str, task: str, attempt: int) -> list[Path]
     files = [folder / "log.txt", folder / "output.txt"]
     job = submitted_jobs(run).get((stage, task, attempt))
     if job:
-        files.append(run.path / "slurm" / f"{job}_0_log.err")
+        files.append(run.slurm_folder / f"{job}_0_log.err")
     return [path for path in files if path.is_file() and path.stat().st_size]
 
 

@@ -9,7 +9,7 @@ from distdnas_hpc.cluster.requeue import NEAR_TIME_LIMIT
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.slurm import scancel
 from distdnas_hpc.cluster.stages import Stage, in_order
-from distdnas_hpc.cluster.status import WENT_WRONG, TaskStatus, run_status, submitted_jobs
+from distdnas_hpc.cluster.status import KILLED, WENT_WRONG, TaskStatus, run_status, submitted_jobs
 from distdnas_hpc.cluster.submission import Request, TaskFunction, claimed_jobs, plan, submit_arrays
 from distdnas_hpc.errors import UserError
 
@@ -130,8 +130,9 @@ def resubmit(
 ) -> Resubmission:
     """Submit the tasks that have no result and are not at work, in their order.
 
-    A task whose job ran out of memory or time asks for twice as much, up to `max_mem_gb` and `max_time_minutes`. Queued
-    jobs of later stages are replaced, so that they wait for the new jobs too. Done twice, the second time does nothing.
+    A task whose job ran out of memory or time asks for twice as much, up to `max_mem_gb` and `max_time_minutes`; one
+    that was killed may have run out of memory and asks for more, too. Queued jobs of later stages are replaced, so that
+    they wait for the new jobs too. Done twice, the second time does nothing.
 
     Parameters
     ----------
@@ -189,6 +190,8 @@ def _requests(run: RunFolder, statuses: Iterable[TaskStatus], wishes: Wishes) ->
                 refused.append(f"{told.stage}/{told.task} ran out of {had.mem_gb:g} GB of memory (give more: --mem-gb)")
             else:
                 mem_gb = min(GROWTH * had.mem_gb, slurm.mem_limit or 0)
+        if told.reason.endswith(KILLED) and wishes.mem_gb is None and had.mem_gb is not None:  # a guess refuses nothing
+            mem_gb = max(had.mem_gb, min(GROWTH * had.mem_gb, slurm.mem_limit or 0))
         if (told.state == "timed out" or NEAR_TIME_LIMIT in told.reason) and wishes.minutes is None:
             if had.minutes >= slurm.time_limit:
                 refused.append(f"{told.stage}/{told.task} ran out of its {had.minutes} minutes (give more: --time)")

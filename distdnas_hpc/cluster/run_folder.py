@@ -8,6 +8,7 @@
     RUN/slurm/                             sbatch scripts and what jobs printed
     RUN/code/CONTENT/                      the code that jobs run, as it was when they were submitted
     RUN/superseded/01/STAGE/TASK/          results that were made again, since a day came later
+    RUN/study/NAME/                        a run of a study, which has the ledger and slurm/ of all its runs
 
 Files are written whole by atomic rename and need no locks; an attempt's number is claimed by mkdir, which is atomic on
 every shared file system.
@@ -26,6 +27,9 @@ from typing import Any
 from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.storage import read_yaml, write_yaml
+
+STUDY = "study"
+"""Folder of a study's runs."""
 
 
 class RunFolder:
@@ -77,6 +81,17 @@ class RunFolder:
         """The resolved config, read from the folder."""
         return load_config(self.path / "config.yaml")
 
+    @property
+    def study(self) -> Path | None:
+        """The folder of the study that the run is part of, if it is."""
+        above = self.path.parents[1] if self.path.parent.name == STUDY else None
+        return above if above and (above / "config.yaml").is_file() else None
+
+    @property
+    def slurm_folder(self) -> Path:
+        """Where the run's jobs have their scripts and what they printed."""
+        return (self.study or self.path) / "slurm"
+
     def task_folder(self, stage: str, task: str) -> Path:
         """Folder of a task's result and outputs."""
         return self.path / stage / task
@@ -124,7 +139,7 @@ class RunFolder:
                 number += 1
         for stage, task in tasks:
             if self.task_folder(stage, task).is_dir():
-                (folder / stage).mkdir(exist_ok=True)
+                (folder / stage).mkdir(parents=True, exist_ok=True)
                 self.task_folder(stage, task).rename(folder / stage / task)
         if (self.path / "report.html").is_file():
             (self.path / "report.html").rename(folder / "report.html")
@@ -132,22 +147,32 @@ class RunFolder:
 
     def record(self, event: dict[str, Any]) -> None:
         """Append an event to the ledger of what was submitted."""
-        with (self.path / "ledger.jsonl").open("a", encoding="utf-8") as ledger:
+        with ((self.study or self.path) / "ledger.jsonl").open("a", encoding="utf-8") as ledger:
             ledger.write(json.dumps({"time": now(), **event}) + "\n")
             ledger.flush()
             os.fsync(ledger.fileno())
 
     def ledger(self) -> list[dict[str, Any]]:
-        """Return every event recorded so far, oldest first; a UserError names a line that is damaged."""
-        path = self.path / "ledger.jsonl"
+        """Return every event recorded so far, oldest first; a UserError names a line that is damaged.
+
+        Of a study's ledger, what is about this run is told, by the run's own names of stages.
+        """
+        path = (self.study or self.path) / "ledger.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        events = []
+        events: list[dict[str, Any]] = []
         for number, line in enumerate(lines, start=1):
             try:
                 events.append(json.loads(line))
             except json.JSONDecodeError:
                 raise UserError(f"{path}, line {number}: not valid JSON (a full disk?); remove the line.") from None
-        return events
+        if self.study is None:
+            return events
+        prefix = f"{STUDY}/{self.path.name}/"
+        return [
+            {**event, "stage": event["stage"].removeprefix(prefix)} if "stage" in event else event
+            for event in events
+            if event.get("stage", prefix).startswith(prefix)
+        ]
 
 
 def now() -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import os
+import re
 import socket
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,9 @@ ENDS = {
     "CANCELLED": "interrupted",
 }
 """States of tasks whose jobs Slurm ended so; after any other end without a word they are lost."""
+
+KILLED = "killed (exit status 137): often out of memory"
+"""Ends the reason of a task that SIGKILL ended: the kernel does so where memory runs out and Slurm doesn't watch it."""
 
 WENT_WRONG = ("failed", "diverged", "interrupted", "timed out", "out of memory", "preempted", "lost")
 """States of a task that ended without a result."""
@@ -184,6 +188,8 @@ def _not_done(
     held = _held(attempt, job, alive)
     waits = alive.get(job, "") if job and isinstance(alive, Mapping) else ""
     state, reason = _state(attempt, job, held, waits, ends, blocked)
+    if state == "lost" and job and _was_killed(run, job):
+        reason += f"; {KILLED}"
     if state == "pending" and not held:
         return TaskStatus(attempt.stage, attempt.task, state, 0, reason=reason)
     started, progress, ended = attempt.started, attempt.progress, attempt.ended
@@ -250,11 +256,20 @@ def _held(attempt: Attempt, job: str | None, alive: Collection[str] | None) -> b
     return time.time() - attempt.last_sign < SILENCE
 
 
+def _was_killed(run: RunFolder, job: str) -> bool:
+    """Whether srun, or Slurm's own step daemon, wrote that a job's task was killed by SIGKILL or for want of memory."""
+    printed = run.slurm_folder / f"{job}_0_log.err"
+    text = printed.read_text(encoding="utf-8", errors="replace") if printed.is_file() else ""
+    return (
+        re.search(r"^(srun: error: .*: (Killed|Out Of Memory)$|slurmstepd: error: .*oom.kill)", text, re.M) is not None
+    )
+
+
 def logs(run: RunFolder, attempt: Attempt, job: str | None) -> Iterator[Path]:
     """Yield the files that tell about an attempt, the most telling first: its log, what its process or job printed."""
     yield from (attempt.folder / name for name in ("log.txt", "output.txt") if name in attempt.names)
     if job:
-        printed = run.path / "slurm" / f"{job}_0_log.err"
+        printed = run.slurm_folder / f"{job}_0_log.err"
         if printed.is_file():
             yield printed
 

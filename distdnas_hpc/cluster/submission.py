@@ -99,14 +99,19 @@ def submit(run: RunFolder, stages: Sequence[Stage], function: TaskFunction) -> i
     UserError : tasks of the run are running or queued already; Slurm isn't there, or refused.
     """
     with only_submitter(run) as cut_off:
-        alive = claimed_jobs(run, cut_off)
-        if alive:
-            raise UserError(
-                f"{len(alive)} jobs of {run.path} are running or queued already ({few(alive)}); nothing was submitted. "
-                f"Wait for them, or cancel them: distdnas cancel {run.path}"
-            )
+        refuse_if_queued(run, cut_off)
         arrays = plan(run.config, stages, {stage.name: stage.missing(run) for stage in stages})
         return len(submit_arrays(run, stages, arrays, function, {}))
+
+
+def refuse_if_queued(run: RunFolder, cut_off: bool) -> None:
+    """Refuse to submit anything while jobs of the run are pending or running; otherwise as `claimed_jobs`."""
+    alive = claimed_jobs(run, cut_off)
+    if alive:
+        raise UserError(
+            f"{len(alive)} jobs of {run.path} are running or queued already ({few(alive)}); nothing was submitted. "
+            f"Wait for them, or cancel them: distdnas cancel {run.path}"
+        )
 
 
 def claimed_jobs(run: RunFolder, cut_off: bool) -> set[str]:
@@ -117,8 +122,14 @@ def claimed_jobs(run: RunFolder, cut_off: bool) -> set[str]:
 
     Raises
     ------
-    UserError : Slurm isn't there or does not answer, or jobs of the scripts in slurm/ are at work.
+    UserError : Slurm isn't there or does not answer, jobs of the scripts in slurm/ are at work, or the run is part of
+        a study, whose ledger has to know all jobs.
     """
+    if run.study is not None:
+        raise UserError(
+            f"{run.path} is a run of the study {run.study}, which submits its jobs; nothing was submitted. Submit what "
+            f"is missing with: distdnas resubmit {run.study}"
+        )
     missing = next((name for name in ("sbatch", "srun", "squeue") if shutil.which(name) is None), None)
     if missing:
         raise UserError(

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
-from distdnas_hpc.report.results import Array, Results
+from distdnas_hpc.report.parts import Array
+from distdnas_hpc.report.results import Results
 from distdnas_hpc.search.aggregate import discretize
 
 

@@ -23,9 +23,9 @@ def collect(runs: Sequence[Results]) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dicts of plain values, all with the same keys: run, config (its fingerprint), seed, days (that were
-    averaged), gamma, theta and copies (None for baselines), train_rows, train_seconds, test_day, test_rows, clicks,
-    search_hours, search_wall_hours, and those of `table.comparison`.
+    list of dicts of plain values, all with the same keys: run, config (its fingerprint), seed, strategy, days (that
+    were searched), gamma, theta and copies (None for baselines), train_rows, train_seconds, test_day, test_rows,
+    clicks, search_hours, search_wall_hours, and those of `table.comparison`.
     """
     rows = []
     for results in runs:
@@ -37,6 +37,7 @@ def collect(runs: Sequence[Results]) -> list[dict[str, Any]]:
                     "run": str(results.run),
                     "config": results.config.fingerprint(),
                     "seed": results.config.seed,
+                    "strategy": results.config.strategy,
                     "days": len(results.found.days) if results.found else None,
                     "gamma": results.config.search.gamma,
                     "theta": model.theta if model else None,

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report.figures import cost_importance
-from distdnas_hpc.report.results import Cost
+from distdnas_hpc.report.parts import Cost
 from distdnas_hpc.report.svg import standalone
 from distdnas_hpc.storage import write_text
 

@@ -1,7 +1,7 @@
 """The kept architecture as a diagram: blocks from the stem to the head (paper, Figure 3)."""
 
 from distdnas_hpc.report.markup import Markup, tag
-from distdnas_hpc.report.results import Found
+from distdnas_hpc.report.parts import Found
 from distdnas_hpc.report.svg import drawing, text
 
 WIDTH = 400.0

@@ -1,11 +1,33 @@
 """The parts that sections of the page are made of."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from distdnas_hpc.report.markup import Markup, tag
+from distdnas_hpc.report.markup import Markup, join, tag
+from distdnas_hpc.report.style import STYLE
 
 COLOURS = 5
 """Lines that have a colour of their own; more could not be told apart."""
+
+
+def document(title: str, eyebrow: str, name: str, lead: str, facts: Mapping[str, str], *sections: Markup | None) -> str:
+    """Return a whole page as HTML: under its name the findings in a sentence, a few facts, then the sections."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", title),
+        tag("style", Markup(STYLE)),
+    )
+    header = tag(
+        "header",
+        tag("p", eyebrow, class_="eyebrow"),
+        tag("h1", name),
+        tag("p", lead, class_="lead"),
+        tag("dl", *(tag("div", tag("dt", key), tag("dd", value)) for key, value in facts.items()), class_="facts"),
+    )
+    footer = tag("footer", "Written by distdnas_hpc, an implementation of DistDNAS on Slurm.")
+    body = tag("body", header, tag("main", *sections), footer)
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def section(name: str, title: str, content: Markup) -> Markup:
@@ -16,6 +38,12 @@ def section(name: str, title: str, content: Markup) -> Markup:
 def figure(drawn: Markup, caption: str) -> Markup:
     """Return a figure with a caption, if that is not empty."""
     return tag("figure", drawn, tag("figcaption", caption) if caption else None)
+
+
+def side_by_side(drawn: Iterable[tuple[Markup, str]], note: str) -> Markup:
+    """Return figures with captions beside each other, where there is room, and a note below them."""
+    figures = tag("div", *(figure(each, caption) for each, caption in drawn), class_="grid")
+    return join(figures, tag("p", note, class_="note"))
 
 
 def absent(sentence: str) -> Markup:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from distdnas_hpc.report.results import Results, TaskTime
+from distdnas_hpc.report.parts import TaskTime
+from distdnas_hpc.report.results import Results
 
 SECONDS_AN_HOUR = 3600.0
 
@@ -64,7 +65,7 @@ def expense(results: Results) -> Expense | None:
         wall_hours=wall / SECONDS_AN_HOUR,
         device_hours=_hours(on_devices),
         most_at_once=_most_at_once(search),
-        rows_per_second=sum(day.rows for day in results.days.values()) / wall,
+        rows_per_second=sum(day.rows for day in results.searches) / wall,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report.elements import COLOURS
 from distdnas_hpc.report.markup import Markup, join, tag
-from distdnas_hpc.report.results import Array, Cost, Found, SearchedDay, TrainedModel
+from distdnas_hpc.report.parts import Array, Cost, Found, Searched, TrainedModel
 from distdnas_hpc.report.svg import Plot, binned, drawing, text, thinned
 
 WIDTH = 400
@@ -127,7 +127,7 @@ def _groups(cost: Cost, side: str) -> list[tuple[str, str, Array]]:
     return groups
 
 
-def weight_trajectories(side: str, block: int, days: Sequence[SearchedDay], theta: float) -> Markup:
+def weight_trajectories(side: str, block: int, days: Sequence[Searched], theta: float) -> Markup:
     """Draw the weights of one block's modules on one side over the steps of the search, a line a module and day.
 
     The threshold `theta` is drawn for the eye; it is applied to the mean of the days.
@@ -141,7 +141,7 @@ def weight_trajectories(side: str, block: int, days: Sequence[SearchedDay], thet
     highest = max(float(getattr(day, side).max()) for day in days)
     plot = Plot(34, 20, 188, 96, (0, _last_step(days)), (0, max(highest * 1.05, 0.3)))
     lines = [
-        plot.line(*thinned(day.step, getattr(day, side)[:, block, j]), f"m{j + 1}", f"{name}, day {day.day}")
+        plot.line(*thinned(day.step, getattr(day, side)[:, block, j]), f"m{j + 1}", f"{name}, {day.what}")
         for j, name in enumerate(modules)
         for day in days
     ]
@@ -175,15 +175,15 @@ def module_legend(side: str) -> Markup:
     return drawing(f"legend-{side}", f"Colours of {symbol}", ", ".join(modules), 24 + 110 * len(modules), 16, *parts)
 
 
-def expected_macs(days: Sequence[SearchedDay]) -> Markup:
+def expected_macs(days: Sequence[Searched]) -> Markup:
     """Draw the MACs that the architecture weights stand for on average over the steps, a line a day."""
     low = min(float(day.expected_macs.min()) for day in days) / 1e6
     high = max(float(day.expected_macs.max()) for day in days) / 1e6
     margin = (high - low) * 0.08 or abs(high) * 0.05 or 1
     plot = Plot(52, 20, WIDTH - 60, 150, (0, _last_step(days)), (low - margin, high + margin))
-    lines = [plot.line(*thinned(day.step, day.expected_macs / 1e6), "day", f"day {day.day}") for day in days]
+    lines = [plot.line(*thinned(day.step, day.expected_macs / 1e6), "day", day.what) for day in days]
     said = ", ".join(
-        f"day {day.day} from {day.expected_macs[0] / 1e6:.3f} to {day.expected_macs[-1] / 1e6:.3f}" for day in days
+        f"{day.what} from {day.expected_macs[0] / 1e6:.3f} to {day.expected_macs[-1] / 1e6:.3f}" for day in days
     )
     return drawing(
         "expected-macs",
@@ -238,7 +238,7 @@ def training_curves(models: Sequence[TrainedModel]) -> Markup:
     )
 
 
-def _last_step(days: Sequence[SearchedDay]) -> float:
+def _last_step(days: Sequence[Searched]) -> float:
     return max(float(day.step[-1]) for day in days)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from distdnas_hpc.report.headline import days_in_words
 from distdnas_hpc.report.weights_table import weights_table
+from distdnas_hpc.report.words import days_in_words
 from distdnas_hpc.search.aggregate import aggregate, discretize
 
 

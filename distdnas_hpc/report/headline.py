@@ -1,12 +1,12 @@
 """What a run found, in a sentence or two of plain words."""
 
 import math
-from collections.abc import Sequence
 
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report.differences import BASELINE
 from distdnas_hpc.report.results import Results
 from distdnas_hpc.report.table import chance, detectable_difference, millions, significant
+from distdnas_hpc.report.words import days_in_words
 
 
 def headline(results: Results) -> str:
@@ -14,29 +14,19 @@ def headline(results: Results) -> str:
     return f"{_search(results)} {_training(results)}"
 
 
-def days_in_words(days: Sequence[int]) -> str:
-    """Write sorted days with stretches put together: 'day 3', 'days 1–4 and 6'."""
-    stretches: list[list[int]] = []
-    for day in days:
-        if stretches and day == stretches[-1][-1] + 1:
-            stretches[-1].append(day)
-        else:
-            stretches.append([day])
-    words = [str(part[0]) if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in stretches]
-    listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-    return f"{'day' if len(days) == 1 else 'days'} {listed}"
-
-
 def _search(results: Results) -> str:
-    found = results.found
-    if found is None:
-        return f"{len(results.days)} of {len(results.config.search.days)} days are searched; no architecture yet."
-    blocks = found.architecture.blocks
+    found, config = results.found, results.config
+    blocks = config.model.blocks
     modules = blocks * (len(DENSE_MODULES) + len(SPARSE_MODULES))
-    return (
-        f"Averaged over {days_in_words(found.days)}, the search keeps {found.kept} of {modules} interaction modules "
-        f"in {blocks} {'block' if blocks == 1 else 'blocks'}."
-    )
+    where = f"{modules} interaction modules in {blocks} {'block' if blocks == 1 else 'blocks'}"
+    if config.strategy == "supernet":
+        return f"Nothing is searched: all {where} are kept."
+    if found is None and config.strategy == "one_shot":
+        return f"The search of {days_in_words(config.search.days)} in one task is not done; no architecture yet."
+    if found is None:
+        return f"{len(results.days)} of {len(config.search.days)} days are searched; no architecture yet."
+    how = "In one task over" if config.strategy == "one_shot" else "Averaged over" if len(found.days) > 1 else "Of"
+    return f"{how} {days_in_words(found.days)}, the search keeps {found.kept} of {where}."
 
 
 def _training(results: Results) -> str:

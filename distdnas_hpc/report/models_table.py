@@ -12,7 +12,7 @@ HEADERS = ("Model", "MACs\n(M)", "Paper", "Diff.", "Inter-\nactions\n(M)", "Pape
 
 
 def models_table(content: Mapping[str, Any]) -> RenderableType:
-    """Draw what `pipeline.models` returns in 80 columns, and say what is not there and where the tables come from."""
+    """Draw what `models.costs` returns in 80 columns, and say what is not there and where the tables come from."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for header in HEADERS:
         table.add_column(header, justify="left" if header == "Model" else "right", no_wrap=True)

@@ -6,8 +6,8 @@ import yaml
 
 from distdnas_hpc.report import figures
 from distdnas_hpc.report.agreement import agreement
-from distdnas_hpc.report.elements import absent, figure, legend, section, table
-from distdnas_hpc.report.headline import days_in_words, headline
+from distdnas_hpc.report.elements import absent, document, figure, legend, section, table
+from distdnas_hpc.report.headline import headline
 from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.page_agreement import agreement_section
 from distdnas_hpc.report.page_search import architecture_section, cost_section, search_section, weights_section
@@ -15,10 +15,11 @@ from distdnas_hpc.report.page_time import time_section
 from distdnas_hpc.report.pareto import pareto, points_of
 from distdnas_hpc.report.recurring import has_baseline, next_days, read_next_days
 from distdnas_hpc.report.results import Results, read_results
-from distdnas_hpc.report.style import STYLE
 from distdnas_hpc.report.table import HEADERS, caveat, comparison_cells, comparison_markdown
 from distdnas_hpc.report.timeline import duration, moment
+from distdnas_hpc.report.words import days_in_words
 from distdnas_hpc.storage import write_text
+from distdnas_hpc.train.candidates import TITLES
 
 
 def write_report(run: Path) -> Path:
@@ -38,53 +39,52 @@ def write_report(run: Path) -> Path:
 def render(results: Results) -> str:
     """Return the page as HTML."""
     name = results.run.absolute().name
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{name} · DistDNAS"),
-        tag("style", Markup(STYLE)),
-    )
-    body = tag(
-        "body",
-        _header(name, results),
-        tag(
-            "main",
-            section("comparison", "Comparison", _comparison(results)),
-            section("architecture-found", "The architecture", architecture_section(results)),
-            section("weights", "Architecture weights", weights_section(results)),
-            section("agreement-of-days", "Do the days agree?", agreement_section(agreement(results))),
-            section("search", "The search, day by day", search_section(results)),
-            section("cost", "Cost importance", cost_section(results)),
-            section("training", "Training", _training(results)),
-            section("recurring", "Recurring training", _recurring(results)) if results.config.train.recurring else None,
-            section("time", "Time and cost", time_section(results)),
-            section("data", "Data", _data(results)),
-            section("config", "Config", _config(results)),
-            section("again", "How to run it again", _again(results)),
-        ),
-        tag("footer", "Written by distdnas_hpc, an implementation of DistDNAS on Slurm."),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-
-
-def _header(name: str, results: Results) -> Markup:
     finished = max((task.finished for task in results.tasks), default=None)
-    facts = {
-        "Finished": moment(finished) if finished else "nothing yet",
-        "Config": results.config.fingerprint(),
-        "Seed": str(results.config.seed),
-        "Searched": days_in_words(tuple(results.days)) if results.days else "no day yet",
-        "Trained on": days_in_words(results.config.train.days),
-        "Tested on": f"day {results.config.train.test_day}",
-    }
-    return tag(
-        "header",
-        tag("p", "DistDNAS run", class_="eyebrow"),
-        tag("h1", name),
-        tag("p", headline(results), class_="lead"),
-        tag("dl", *(tag("div", tag("dt", key), tag("dd", value)) for key, value in facts.items()), class_="facts"),
+    return document(
+        f"{name} · DistDNAS",
+        "DistDNAS run",
+        name,
+        headline(results),
+        {
+            "Finished": moment(finished) if finished else "nothing yet",
+            "Config": results.config.fingerprint(),
+            "Seed": str(results.config.seed),
+            "Strategy": TITLES[results.config.strategy],
+            "Searched": _searched(results),
+            "Trained on": days_in_words(results.config.train.days),
+            "Tested on": f"day {results.config.train.test_day}",
+        },
+        section("comparison", "Comparison", _comparison(results)),
+        *_search(results),
+        section("training", "Training", _training(results)),
+        section("recurring", "Recurring training", _recurring(results)) if results.config.train.recurring else None,
+        section("time", "Time and cost", time_section(results)),
+        section("data", "Data", _data(results)),
+        section("config", "Config", _config(results)),
+        section("again", "How to run it again", _again(results)),
     )
+
+
+def _searched(results: Results) -> str:
+    if results.config.strategy == "supernet":
+        return "nothing"
+    return f"{results.whole.what} in one task" if results.whole else days_in_words(tuple(results.days)) or "no day yet"
+
+
+def _search(results: Results) -> list[Markup]:
+    """Return the sections on the search that the run's strategy has."""
+    config = results.config
+    if config.strategy == "supernet":
+        return []
+    day_by_day = config.strategy != "one_shot" and len(config.search.days) > 1
+    agree = [section("agreement-of-days", "Do the days agree?", agreement_section(agreement(results)))]
+    return [
+        section("architecture-found", "The architecture", architecture_section(results)),
+        section("weights", "Architecture weights", weights_section(results)),
+        *(agree if day_by_day else []),
+        section("search", "The search, day by day" if day_by_day else "The search", search_section(results)),
+        section("cost", "Cost importance", cost_section(results)),
+    ]
 
 
 def _comparison(results: Results) -> Markup:
@@ -168,7 +168,8 @@ def _data(results: Results) -> Markup:
         return absent("No prepared data was found in this run.")
     rows = []
     for number, day in sorted(manifest.days.items()):
-        uses = {"search": config.search.days, "training": config.train.days, "test": (config.train.test_day,)}
+        searched = config.search.days if config.strategy != "supernet" else ()
+        uses = {"search": searched, "training": config.train.days, "test": (config.train.test_day,)}
         used = ", ".join(use for use, days in uses.items() if number in days)
         rate = f"{100 * day.clicks / day.rows:.2f}%" if day.rows else "n/a"
         rows.append((str(number), f"{day.rows:,}", f"{day.clicks:,}", rate, used or "nothing"))

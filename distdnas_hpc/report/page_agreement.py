@@ -2,9 +2,9 @@
 
 from distdnas_hpc.report.agreement import Agreement, DayAgreement
 from distdnas_hpc.report.elements import absent, figure, table
-from distdnas_hpc.report.headline import days_in_words
 from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.svg import Plot, drawing, text
+from distdnas_hpc.report.words import days_in_words
 
 WIDTH, LEFT, ROW = 400, 52, 18
 """Pixels of the figure, of its day names, and of a day's row."""

@@ -3,12 +3,12 @@
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report import figures
 from distdnas_hpc.report.diagram import architecture_diagram
-from distdnas_hpc.report.elements import absent, figure, legend, table
-from distdnas_hpc.report.headline import days_in_words
+from distdnas_hpc.report.elements import absent, figure, legend, side_by_side, table
 from distdnas_hpc.report.markup import Markup, join, tag
 from distdnas_hpc.report.results import Results
 from distdnas_hpc.report.table import millions
 from distdnas_hpc.report.timeline import duration
+from distdnas_hpc.report.words import days_in_words
 
 
 def architecture_section(results: Results) -> Markup:
@@ -19,9 +19,10 @@ def architecture_section(results: Results) -> Markup:
     copies = results.config.train.copies
     many = " or ".join(filter(None, [", ".join(map(str, copies[:-1])), str(copies[-1])]))
     stacked = f" Final training stacks M = {many} independent copies of it side by side." if max(copies) > 1 else ""
+    weight = "mean weight" if len(results.days) > 1 else "weight"
     return figure(
         architecture_diagram(found),
-        f"Modules whose mean weight reaches θ={found.theta:g}; the best one where none does. "
+        f"Modules whose {weight} reaches θ={found.theta:g}; the best one where none does. "
         "The outputs of a block’s modules on one side are summed; double arrows are its mergers, dense to sparse and "
         "sparse to dense. "
         f"Blue: dense, orange: sparse.{stacked}",
@@ -35,23 +36,20 @@ def weights_section(results: Results) -> Markup:
         return absent("No mean weights: the days’ weights were not aggregated in this run.")
     left_out = sorted(set(results.config.search.days) - set(found.days))
     note = absent(f"The mean is over {days_in_words(found.days)} only; without {days_in_words(left_out)}.")
-    spread = max(found.alpha_spread.max(), found.beta_spread.max())
-    return join(
-        note if left_out else None,
-        tag(
-            "div",
-            figure(figures.weight_map("alpha", found), "α, the dense modules"),
-            figure(figures.weight_map("beta", found), "β, the sparse modules"),
-            class_="grid",
-        ),
-        tag(
-            "p",
-            f"Probabilities, averaged over {days_in_words(found.days)}; each row sums to 1. Outlined modules are kept "
-            f"at θ={found.theta:g}. The largest standard deviation between days is {spread:.3f}; hover over a cell "
-            "for its own.",
-            class_="note",
-        ),
+    kept = f"each row sums to 1. Outlined modules are kept at θ={found.theta:g}."
+    if len(results.days) > 1:
+        spread = max(found.alpha_spread.max(), found.beta_spread.max())
+        said = (
+            f"Probabilities, averaged over {days_in_words(found.days)}; {kept} The largest standard deviation between "
+            f"days is {spread:.3f}; hover over a cell for its own."
+        )
+    else:
+        said = f"Probabilities after the search of {days_in_words(found.days)}; {kept}"
+    maps = (
+        (figures.weight_map("alpha", found), "α, the dense modules"),
+        (figures.weight_map("beta", found), "β, the sparse modules"),
     )
+    return join(note if left_out else None, side_by_side(maps, said))
 
 
 def cost_section(results: Results) -> Markup:
@@ -59,38 +57,30 @@ def cost_section(results: Results) -> Markup:
     cost = results.cost
     if cost is None:
         return absent("No cost importance was found in this run.")
-    return join(
-        tag(
-            "div",
-            figure(figures.cost_bars("dense", cost), "Dense modules"),
-            figure(figures.cost_bars("sparse", cost), "Sparse modules"),
-            class_="grid",
-        ),
-        tag(
-            "p",
-            "How much a module matters for a network’s cost: strong bars for block 1, faint bars for the later blocks, "
-            "which share one value; the largest is 1. Permutation importances of a regression forest on "
-            f"{cost.samples:,} sampled architectures (held-out R² {cost.r2:.3f}). The whole supernet has "
-            f"{millions(cost.macs_full)} M MACs.",
-            class_="note",
-        ),
+    bars = ((figures.cost_bars("dense", cost), "Dense modules"), (figures.cost_bars("sparse", cost), "Sparse modules"))
+    return side_by_side(
+        bars,
+        "How much a module matters for a network’s cost: strong bars for block 1, faint bars for the later blocks, "
+        "which share one value; the largest is 1. Permutation importances of a regression forest on "
+        f"{cost.samples:,} sampled architectures (held-out R² {cost.r2:.3f}). The whole supernet has "
+        f"{millions(cost.macs_full)} M MACs.",
     )
 
 
 def search_section(results: Results) -> Markup:
-    """Return the table of days and how their weights went."""
+    """Return the table of days, or of the single task over all, and how their weights went."""
     missing = results.missing_days
     note = (
         absent(f"Not searched: {days_in_words(missing)}. No result was found in this run; see ‘distdnas status’.")
         if missing
         else None
     )
-    days = [results.days[day] for day in sorted(results.days)]
+    days = results.searches
     if not days:
-        return join(note)
+        return join(note) if note else absent("Not searched: no result was found in this run; see ‘distdnas status’.")
     rows = [
         (
-            f"{day.day}",
+            day.what.removeprefix("days ").removeprefix("day "),
             f"{day.rows:,}",
             duration(day.seconds),
             f"{millions(day.expected_macs[0])} → {millions(day.expected_macs[-1])}",
@@ -103,9 +93,10 @@ def search_section(results: Results) -> Markup:
         ("beta", "β, weights of the sparse modules", SPARSE_MODULES),
     )
     theta = results.config.search.theta[0]
+    by_day = " and day; hover over a line for its day" if len(days) > 1 else ""
     return join(
         note,
-        table(("Day", "Rows", "Task time", "Expected MACs (M)"), rows, "narrow"),
+        table(("Days" if results.whole else "Day", "Rows", "Task time", "Expected MACs (M)"), rows, "narrow"),
         *(
             join(
                 tag("h3", heading),
@@ -116,14 +107,14 @@ def search_section(results: Results) -> Markup:
         ),
         tag(
             "p",
-            f"One line a module and day, over the day’s steps; hover over a line for its day. Dashed: θ={theta:g}.",
+            f"One line a module{by_day}. Dashed: θ={theta:g}.",
             class_="note",
         ),
         tag(
             "div",
             figure(
                 figures.expected_macs(days),
-                "Mean MACs of networks drawn from the architecture weights, one line a day.",
+                f"Mean MACs of networks drawn from the architecture weights{', one line a day' if by_day else ''}.",
             ),
             class_="grid",
         ),

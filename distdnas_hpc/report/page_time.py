@@ -26,7 +26,7 @@ def time_section(results: Results) -> Markup:
         rows.append((stage, f"{len(members)}", duration(wall), duration(sum(seconds)), duration(max(seconds))))
     every = [(f"{task.stage}/{task.task}", task.host, moment(task.started), duration(task.seconds)) for task in tasks]
     return join(
-        tag("p", in_words(cost)) if cost else None,
+        tag("p", in_words(cost, f"{results.whole.what} in one task" if results.whole else "one day")) if cost else None,
         figure(
             timeline(tasks),
             f"{len(tasks)} finished tasks {where}, from {moment(tasks[0].started)}. "
@@ -41,14 +41,19 @@ def time_section(results: Results) -> Markup:
     )
 
 
-def in_words(cost: Expense) -> str:
-    """Say what the search took, against one task over all days, and what the run cost in hours of devices."""
+def in_words(cost: Expense, what: str = "one day") -> str:
+    """Say what the search took, against one task over all days, and what the run cost in hours of devices.
+
+    Parameters
+    ----------
+    what : a single task searched.
+    """
     together, wall, longest = (
         duration(hours * SECONDS_AN_HOUR) for hours in (cost.search_hours, cost.wall_hours, cost.longest_hours)
     )
     devices = f"Cost model, search and training took {_hours(cost.device_hours)} in all."
     if cost.days == 1:
-        return f"The search of one day took {wall}. {devices}"
+        return f"The search of {what} took {wall}. {devices}"
     how = (
         f"{cost.most_at_once} at most at a time: {cost.speedup:.1f} times as fast"
         if cost.most_at_once > 1

@@ -26,7 +26,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Point:
-    """A model in the plane: `macs` in millions, `error` half a 95% interval (0 where there is none)."""
+    """A model in the plane: `macs` in millions, `error` half a 95% interval or what else `pareto` is told (0: none)."""
 
     title: str
     macs: float
@@ -63,13 +63,14 @@ def frontier(points: Sequence[Point], metric: Metric) -> list[Point]:
     return best
 
 
-def pareto(points: Sequence[Point], metric: Metric, tested: str = "") -> Markup:
-    """Draw a metric against MACs, with 95% intervals and the Pareto frontier.
+def pareto(points: Sequence[Point], metric: Metric, tested: str = "", bars: str = "95% intervals") -> Markup:
+    """Draw a metric against MACs, with the points' errors and the Pareto frontier.
 
     Parameters
     ----------
     points : at least one.
     tested : what the models were tested on, for the heading.
+    bars : what the errors are.
     """
     low, high = min(p.value - p.error for p in points), max(p.value + p.error for p in points)
     margin = (high - low) * 0.12 or 0.01
@@ -83,7 +84,7 @@ def pareto(points: Sequence[Point], metric: Metric, tested: str = "") -> Markup:
     xs, ys = [step[0] for step in steps], [step[1] for step in steps]
     said = [_in_words(point) for point in points]
     marks = [mark for point, words in zip(points, said, strict=True) for mark in _mark(plot, point, words)]
-    interval = ", 95% intervals" if any(point.error for point in points) else ""
+    interval = f", {bars}" if any(point.error for point in points) else ""
     return drawing(
         f"pareto-{metric}",
         f"{NAMES[metric]} against MACs of the models, and the Pareto frontier",

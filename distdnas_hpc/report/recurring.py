@@ -12,7 +12,7 @@ from distdnas_hpc.config import Config
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.report.elements import COLOURS
 from distdnas_hpc.report.markup import Markup, tag
-from distdnas_hpc.report.results import Array
+from distdnas_hpc.report.parts import Array
 from distdnas_hpc.report.svg import Plot, drawing, text
 from distdnas_hpc.storage import read_yaml
 from distdnas_hpc.train.candidates import recurring

@@ -10,144 +10,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.data.manifest import MANIFEST, Manifest
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES, Architecture
 from distdnas_hpc.report.differences import DIFFERENCES, read_differences
+from distdnas_hpc.report.parts import METRICS, Array, Cost, Found, LossCurve, Searched, TaskTime, TrainedModel
+from distdnas_hpc.report.words import days_in_words
 from distdnas_hpc.storage import read_yaml
 from distdnas_hpc.train.candidates import Candidate, architecture_file, candidates
 from distdnas_hpc.train.scores import Difference
-
-Array = NDArray[np.float64]
-
-METRICS = tuple(
-    f"{metric}{suffix}" for metric in ("auc", "logloss", "ne", "calibration") for suffix in ("", "_standard_error")
-)
-"""In a result null, and here nan, where one is not defined."""
-
-
-@dataclass(frozen=True)
-class TaskTime:
-    """When and where a finished task ran; `started` and `finished` know their time zone."""
-
-    stage: str
-    task: str
-    host: str
-    started: datetime
-    finished: datetime
-    seconds: float
-
-
-@dataclass(frozen=True)
-class LossCurve:
-    """Training loss of one model: (points,) each; `day` is the training day that a step belongs to."""
-
-    step: Array
-    day: Array
-    loss: Array
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A model after training, and its scores on the test day; the metrics are those of `train.metrics.Metrics`.
-
-    `name` is its task's, `model`, `theta` and `copies` are those of `train.candidates.Candidate`. `macs` are a
-    sample's, `interaction_parameters` all but the embedding tables'. `curve` is None when it is missing, `difference`
-    (from DLRM) when it was not computed.
-    """
-
-    name: str
-    model: str
-    theta: float | None
-    copies: int | None
-    title: str
-    macs: int
-    interaction_parameters: int
-    embedding_parameters: int
-    rows: int
-    train_seconds: float
-    rows_per_second: float
-    test_day: int
-    test_rows: int
-    clicks: int
-    auc: float
-    auc_standard_error: float
-    logloss: float
-    logloss_standard_error: float
-    ne: float
-    ne_standard_error: float
-    calibration: float
-    calibration_standard_error: float
-    curve: LossCurve | None
-    difference: Difference | None
-
-    @property
-    def parameters(self) -> int:
-        """Parameters in all."""
-        return self.interaction_parameters + self.embedding_parameters
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Cost importance: `dense` and `sparse` (N, 5) from 0 to 1, held-out `r2`, `macs_full` of the whole supernet."""
-
-    dense: Array
-    sparse: Array
-    r2: float
-    samples: int
-    macs_full: int
-
-    @property
-    def later(self) -> str | None:
-        """The blocks that share their importances, in words; None where block 1 is the only one."""
-        blocks = len(self.dense)
-        return None if blocks == 1 else "block 2" if blocks == 2 else f"blocks 2–{blocks}"
-
-
-@dataclass(frozen=True)
-class SearchedDay:
-    """One day's search over time: `step` and `expected_macs` (points,), `alpha` and `beta` (points, N, 5)."""
-
-    day: int
-    rows: int
-    seconds: float
-    step: Array
-    alpha: Array
-    beta: Array
-    expected_macs: Array
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the search found: means and spreads over `days`, (N, 5) each, and the architecture that each θ keeps.
-
-    The config's first θ is the main one, shown where there is room for one.
-    """
-
-    days: tuple[int, ...]
-    alpha: Array
-    beta: Array
-    alpha_spread: Array
-    beta_spread: Array
-    architectures: dict[float, Architecture]
-
-    @property
-    def theta(self) -> float:
-        """The main θ."""
-        return next(iter(self.architectures))
-
-    @property
-    def architecture(self) -> Architecture:
-        """What the main θ keeps."""
-        return self.architectures[self.theta]
-
-    @property
-    def kept(self) -> int:
-        """Number of modules that the main θ keeps in all blocks together."""
-        return sum(len(names) for side in (self.architecture.dense, self.architecture.sparse) for names in side)
 
 
 @dataclass(frozen=True)
@@ -158,7 +31,8 @@ class Results:
     ----------
     models : the trained ones, DistDNAS by θ and M first, then the baselines as the config names them.
     diverged : titles of models whose training diverged, and why.
-    days : the searched ones, by number.
+    days : the searched ones, by number; empty where days aren't searched one by one.
+    whole : the search of all days in one task, where the strategy is that and it is done.
     missing_days, missing_models : that the config asks for and that have no result.
     tasks : the finished ones, in order of their start.
     environment : versions and host as recorded when the run began; empty if they were not.
@@ -170,12 +44,18 @@ class Results:
     diverged: dict[str, str]
     missing_models: tuple[str, ...]
     cost: Cost | None
-    days: dict[int, SearchedDay]
+    days: dict[int, Searched]
+    whole: Searched | None
     missing_days: tuple[int, ...]
     found: Found | None
     manifest: Manifest | None
     tasks: tuple[TaskTime, ...]
     environment: dict[str, Any]
+
+    @property
+    def searches(self) -> tuple[Searched, ...]:
+        """What the search's tasks did, by day, or the single task over all."""
+        return tuple(self.days[day] for day in sorted(self.days)) if self.whole is None else (self.whole,)
 
     def model(self, model: str) -> TrainedModel | None:
         """Return the first trained one of 'distdnas', or a baseline; None if it is not there."""
@@ -202,7 +82,11 @@ def read_results(run: Path) -> Results:
             diverged[str(result["title"])] = str(result["reason"])
         else:
             models.append(_read_model(candidate, folder, result, differences.get(candidate.task)))
-    folders = {day: run / "search" / f"day_{day:02d}" for day in config.search.days}
+    days = config.search.days
+    one_by_one = config.strategy not in ("one_shot", "supernet")
+    folders = {day: run / "search" / f"day_{day:02d}" for day in days} if one_by_one else {}
+    whole = run / "search" / "all"
+    in_one = config.strategy == "one_shot" and _is_done(whole)
     made = config.prepared or run
     environment = run / "environment.yaml"
     return Results(
@@ -212,7 +96,8 @@ def read_results(run: Path) -> Results:
         diverged=diverged,
         missing_models=tuple(missing_models),
         cost=read_cost(made / "cost" / "all") if _is_done(made / "cost" / "all") else None,
-        days={day: _read_day(day, folder) for day, folder in folders.items() if _is_done(folder)},
+        days={day: _read_search((day,), folder) for day, folder in folders.items() if _is_done(folder)},
+        whole=_read_search(days, whole) if in_one else None,
         missing_days=tuple(day for day, folder in folders.items() if not _is_done(folder)),
         found=_read_found(run / "aggregate" / "all", config.search.theta)
         if (run / "aggregate" / "all" / "aggregate.yaml").is_file()
@@ -288,7 +173,7 @@ def read_cost(folder: Path) -> Cost:
         )
 
 
-def _read_day(day: int, folder: Path) -> SearchedDay:
+def _read_search(days: Sequence[int], folder: Path) -> Searched:
     result, path = read_yaml(folder / "result.yaml"), folder / "trajectory.parquet"
     with _naming(folder / "result.yaml"):
         rows, seconds = int(result["rows"]), float(result["task"]["seconds"])
@@ -299,7 +184,8 @@ def _read_day(day: int, folder: Path) -> SearchedDay:
             side: np.array(table[side].to_pylist(), np.float64).reshape(table.num_rows, -1, len(modules))
             for side, modules in (("alpha", DENSE_MODULES), ("beta", SPARSE_MODULES))
         }
-    return SearchedDay(day, rows, seconds, columns["step"], sides["alpha"], sides["beta"], columns["expected_macs"])
+    what = days_in_words(days)
+    return Searched(what, rows, seconds, columns["step"], sides["alpha"], sides["beta"], columns["expected_macs"])
 
 
 def _read_found(folder: Path, thetas: Sequence[float]) -> Found:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rich import box
 from rich.table import Table
 
 
@@ -29,11 +30,12 @@ class Row(NamedTuple):
 
 
 def study_table(rows: Sequence[Row]) -> Table:
-    """Draw a line for each strategy, γ, seed, θ and M; NE with its standard error."""
-    table = Table(title="Strategies of search", title_justify="left")
-    for name in ("strategy", "search\nconverged?", "training\nconverged?"):
+    """Draw a line for each strategy, γ, seed, θ and M, in 80 columns; NE with its standard error."""
+    table = Table(title="Did search and training converge, and what was found?", title_justify="left")
+    table.box, table.padding, table.show_edge = box.SIMPLE_HEAD, (0, 0), False
+    for name in ("strategy", "search", "training"):
         table.add_column(name, no_wrap=True)
-    for name in ("γ", "seed", "θ", "M", "MACs", "NE", "AUC"):
+    for name in ("γ", "seed", "θ", "M", "MACs (M)", "NE", "AUC"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -41,8 +43,8 @@ def study_table(rows: Sequence[Row]) -> Table:
             row.search,
             row.training,
             *("–" if value is None else f"{value:g}" for value in (row.gamma, row.seed, row.theta, row.copies)),
-            "–" if row.macs is None else f"{row.macs / 1e6:.3f} M",
-            "–" if row.ne is None else f"{row.ne:.4f} ± {row.ne_standard_error or 0.0:.4f}",
+            "–" if row.macs is None else f"{row.macs / 1e6:,.3f}",
+            "–" if row.ne is None else f"{row.ne:.4f}±{row.ne_standard_error or 0.0:.4f}",
             "–" if row.auc is None else f"{row.auc:.4f}",
         )
     return table

@@ -26,6 +26,7 @@ h1 { font-size: 2rem; line-height: 1.15; font-weight: 600; margin: 0 0 .75rem; o
 h2 { font-size: 1.25rem; line-height: 1.3; font-weight: 600; margin: 0 0 .75rem; }
 h3 { font: 600 .875rem/1.4 var(--sans); margin: 1.75rem 0 .5rem; }
 p { margin: 0 0 1rem; max-width: 42rem; }
+a { color: inherit; }
 .eyebrow { font: 500 .8125rem/1.4 var(--sans); color: var(--muted); margin: 0 0 .25rem; }
 .lead { font-size: 1.3125rem; line-height: 1.45; max-width: 48rem; margin-bottom: 1.5rem; }
 .note, figcaption, footer { color: var(--muted); font-size: .9375rem; line-height: 1.5; }

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from distdnas_hpc.report.differences import BASELINE
-from distdnas_hpc.report.results import METRICS, Results, TrainedModel
+from distdnas_hpc.report.parts import METRICS, TrainedModel
+from distdnas_hpc.report.results import Results
 
 TWO_SIDED_95 = 1.96
 """Standard errors on each side of an estimate that make a 95% interval."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from distdnas_hpc.report.markup import Markup, tag
-from distdnas_hpc.report.results import TaskTime
+from distdnas_hpc.report.parts import TaskTime
 from distdnas_hpc.report.svg import nice_ticks, text
 
 LANE = 12.0

@@ -57,7 +57,7 @@ def stages_of(run: RunFolder) -> list[Stage]:
 
 
 def run_task(run: str, stage: str, task: str, attempt: int) -> None:
-    """Run one task, as distdnas_hpc.pipeline.run_task does."""
+    """Run one task, as distdnas_hpc.study.run_task does."""
     folder = RunFolder(Path(run))
     execute(folder, next(each for each in stages_of(folder) if each.name == stage), task, attempt)
 

@@ -35,6 +35,26 @@ def test_a_running_task_has_speed_loss_and_time_left():
     assert shown(told) == ["search/day_01 running 27,123 rows/s loss 0.1235 1 h 30 min left"]
 
 
+def test_a_run_of_a_study_that_is_done_or_waits_has_one_line():
+    def told(run, stage, state, attempt=1):
+        return TaskStatus(f"study/{run}/{stage}", "all", state, attempt, seconds=2.0 if state == "done" else None)
+
+    statuses = [
+        TaskStatus("cost", "all", "done", 1, seconds=3.0),
+        *(told("fresh_s1", stage, "done") for stage in ("search", "train")),
+        *(told("fresh_s2", stage, state) for stage, state in (("search", "done"), ("train", "running"))),
+        *(told("supernet_s1", stage, "pending", 0) for stage in ("aggregate", "train")),
+    ]
+    assert shown(*statuses) == [
+        "cost done 3.0 s",
+        "fresh_s1 done 2 tasks 4.0 s",
+        "fresh_s2/search done 2.0 s",
+        "fresh_s2/train/all running",
+        "supernet_s1 pending 2 tasks",
+    ]
+    assert len(shown(*statuses, every=True)) == len(statuses)
+
+
 def test_a_wide_terminal_has_room_for_percent_attempt_node_memory_and_the_time_so_far():
     told = TaskStatus(
         "search", "day_01", "running", 2, host="n7", seconds=1800.0, fraction=0.256, rows_per_second=27_123.4,

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 import yaml
 
-from distdnas_hpc.cluster.execute import TaskError, execute, process_birth, stop_on_signals
+from distdnas_hpc.cluster import execute as execution
+from distdnas_hpc.cluster.execute import Stopped, TaskError, execute, process_birth, stop_on_signals
 from distdnas_hpc.cluster.status import run_status
 from tests.cluster.small_stages import COMMAND, events, make_run, plan, stages_of, states
 
@@ -114,12 +116,49 @@ def test_a_task_that_is_told_to_stop_says_so(number, reason, tmp_path):
     assert not run.is_done("search", "1")
 
 
-def test_only_the_first_signal_counts_so_that_the_end_can_be_written():
-    with stop_on_signals():
-        with pytest.raises(KeyboardInterrupt):
+def test_signals_are_ignored_while_the_first_one_ends_what_runs():
+    ended = False
+    with pytest.raises(Stopped, match="SIGTERM"), stop_on_signals():
+        try:
             os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGUSR2)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGUSR2)
+            ended = True
+    assert ended
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_python_lost_is_raised_again():
+    """A finalizer runs when the last reference goes; what is raised in it goes nowhere."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    reached = False
+    with pytest.raises(Stopped, match="SIGTERM"), stop_on_signals():
+        thing = Finalized()
+        del thing
+        reached = True
+        threading.Event().wait(60)
+    assert reached
+
+
+def test_an_end_in_order_may_take_long(monkeypatch):
+    monkeypatch.setattr(execution, "RAISED_AGAIN", 0.01)
+    ended = False
+    with pytest.raises(OSError, match="while it ends"), stop_on_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Stopped:
+            try:
+                raise OSError("while it ends")
+            finally:
+                time.sleep(0.1)
+                ended = True
+    assert ended
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_signals_mean_what_they_meant_before_when_the_task_has_ended(tmp_path):

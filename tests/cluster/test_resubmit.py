@@ -131,6 +131,20 @@ def test_a_task_that_always_came_near_its_limit_gets_more_time(run, ends):
     assert requests(run) == {("search", "1"): Request(8, 120)}
 
 
+@pytest.mark.parametrize(
+    ("asked", "again"),
+    [({"mem_gb": 20.0}, 32.0), ({"mem_gb": 32.0}, 32.0), ({"mem_gb": 48.0}, 48.0), ({"mem_gb": None}, None)],
+)
+def test_what_was_killed_may_have_run_out_of_memory(run, ends, asked, again):
+    """It gets more up to the limit, 4 x 8, and goes again in any case: another reason is possible."""
+    ends["90"] = "FAILED"
+    died(run, "search", "1", minutes=60, **asked)
+    (run.path / "slurm").mkdir()
+    (run.path / "slurm/90_0_log.err").write_text("srun: error: n1: task 0: Killed\n")
+    assert requests(run) == {("search", "1"): Request(again, 60)}
+    assert requests(run, mem_gb=3) == {("search", "1"): Request(3, 60)}
+
+
 def test_what_had_the_most_is_refused_unless_more_is_given(run, ends):
     ends["90"] = "OUT_OF_MEMORY"
     died(run, "search", "1", mem_gb=32.0, minutes=60)

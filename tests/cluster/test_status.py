@@ -219,6 +219,29 @@ def test_a_job_that_died_before_its_task_began_is_lost_and_names_what_it_printed
     assert "ended before the task began; Slurm says FAILED" in told.reason
 
 
+@pytest.mark.parametrize(
+    ("printed", "killed"),
+    [
+        ("Loading modules\nsrun: error: n1: task 0: Killed\n", True),
+        (
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks are dead.\n",
+            True,
+        ),
+        ("srun: error: n1: task 0: Exited with exit code 1\n", False),
+        ("Killed by my own script\n", False),
+    ],
+    ids=["srun", "oom_kill", "another_end", "own_words"],
+)
+def test_a_killed_job_is_told_to_be_out_of_memory_perhaps(run, slurm_says, printed, killed):
+    write_yaml(submit(run) / "started.yaml", {**process_record(os.getpid()), "time": now()})
+    (run.path / "slurm").mkdir()
+    (run.path / "slurm/7_0_log.err").write_text(printed)
+    slurm_says("7", "FAILED")
+    told = look(run, set())
+    assert told.state == "lost"
+    assert told.reason.endswith("Slurm says FAILED; killed (exit status 137): often out of memory") == killed
+
+
 def test_a_job_cancelled_before_it_started_leaves_its_task_pending(run, slurm_says):
     submit(run)
     slurm_says("7", "CANCELLED by 0")

@@ -1,5 +1,6 @@
 """A run folder as the pipeline leaves it, made of known values."""
 
+import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from distdnas_hpc.config import Config
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
-from distdnas_hpc.storage import write_yaml
+from distdnas_hpc.report.page import write_report
+from distdnas_hpc.storage import read_yaml, write_yaml
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
@@ -46,6 +48,22 @@ class SyntheticRun:
             "distdnas_t0.2_m1", title, macs=900_000, interactions=40_000, auc=0.7112, error=0.0181, ne=0.909
         )
         self.write_model("dlrm", "DLRM", macs=1_200_000, interactions=60_000, auc=0.7051, error=0.0184, ne=0.9)
+
+    def become(self, strategy: str, *, seed: int = 7, ne: float | None = None) -> "SyntheticRun":
+        """Leave what another strategy of search leaves."""
+        changes = {"strategy": strategy, "seed": seed}
+        write_yaml(self.path / "config.yaml", {**read_yaml(self.path / "config.yaml"), **changes})
+        if strategy == "one_shot":
+            (self.path / "search/day_01").rename(self.path / "search/all")
+            for day in range(2, self.days + 1):
+                shutil.rmtree(self.path / f"search/day_{day:02d}")
+        elif strategy == "supernet":
+            shutil.rmtree(self.path / "search")
+            (self.path / "aggregate/all/aggregate.yaml").unlink()
+        if ne is not None:
+            result = self.path / "train/distdnas_t0.2_m1/result.yaml"
+            write_yaml(result, {**read_yaml(result), "ne": ne})
+        return self
 
     def write_result(self, stage: str, task: str, result: dict, seconds: float = 4.0) -> Path:
         folder = self.path / stage / task
@@ -145,6 +163,25 @@ class SyntheticRun:
         day = np.minimum((step - 1) * 32 // 1200 + 1, self.days + 1)
         table = {"step": step.astype(np.int32), "day": day.astype(np.int32), "loss": loss.astype(np.float32)}
         pq.write_table(pa.table(table), folder / "trajectory.parquet")
+
+
+def synthetic_study(path: Path) -> Path:
+    """Write a study of three strategies with two seeds, whose NE differ by 0.02 between seeds; return its folder."""
+    strategies = ["distdnas", "one_shot", "supernet"]
+    study = SyntheticRun(path)
+    tree = read_yaml(path / "config.yaml")
+    write_yaml(path / "config.yaml", {**tree, "study": {"strategies": strategies, "seeds": [1, 2]}})
+    for folder in ("search", "aggregate", "train"):
+        shutil.rmtree(path / folder)
+    (path / "study").mkdir()
+    for k, strategy in enumerate(strategies):
+        for seed in (1, 2):
+            name = f"{strategy}{'' if strategy == 'supernet' else '_g0.004'}_s{seed}"
+            run = SyntheticRun(path / "study" / name).become(
+                strategy, seed=seed, ne=0.90 + 0.03 * k + 0.02 * (seed - 1)
+            )
+            write_report(run.path)
+    return study.path
 
 
 @pytest.fixture

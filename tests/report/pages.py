@@ -62,7 +62,7 @@ class Page(HTMLParser):
         self._words.append(data)
         if "section" in self._open:
             self.sections[self._section] += data + " "
-        if self._open and self._open[-1] in ("th", "td"):
+        if {"th", "td"} & set(self._open):
             self.tables[-1][-1][-1] += data
 
 

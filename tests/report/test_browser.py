@@ -2,12 +2,14 @@
 
 import pytest
 
+from distdnas_hpc.config import load_config
 from distdnas_hpc.report.page import write_report
 from distdnas_hpc.report.results import read_results
+from distdnas_hpc.report.study_page import write_study_report
 from distdnas_hpc.report.table import HEADERS, comparison_cells
 from tests.debian import require
 from tests.report.browser import HEIGHT, find_chromium, look, picture
-from tests.report.conftest import SyntheticRun
+from tests.report.conftest import SyntheticRun, synthetic_study
 
 PAPER = {"light": ("rgb(253, 252, 250)", "#fdfcfa"), "dark": ("rgb(22, 24, 28)", "#16181c")}
 LEGIBLE = 4.5
@@ -57,6 +59,19 @@ def test_the_picture_shows_a_page_of_the_scheme(looked):
     assert size == [2000, HEIGHT]
     assert corner == PAPER[scheme][1]
     assert packed > 50_000  # an empty page of this size packs into fewer than 10,000 bytes
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_of_other_strategies_and_of_a_study(scheme, chromium, tmp_path):
+    study = synthetic_study(tmp_path / "study_quickstart")
+    runs = [read_results(path.parent) for path in sorted((study / "study").glob("*/config.yaml"))]
+    page = write_study_report(study, load_config(study / "config.yaml"), runs)
+    pages = [page, *((study / "study" / name / "report.html") for name in ("one_shot_g0.004_s1", "supernet_s1"))]
+    seen, _ = look(chromium, [(page, width) for page in pages for width in (400, 1600)], scheme, tmp_path / "chromium")
+    assert [(view["overflow"], view["left"], view["right"]) for view in seen] == [(0, 0, 0)] * 6
+    assert min(view["contrast"] for view in seen) >= LEGIBLE
+    assert seen[0]["rows"] == seen[1]["rows"]
+    assert [row[0] for row in seen[0]["rows"]] == ["Strategy", "DistDNAS", "One-shot DNAS", "SuperNet"]
 
 
 def test_extremes(chromium, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from distdnas_hpc.report.cost_table import cost_rows, cost_table, write_cost_figure
-from distdnas_hpc.report.results import Cost, read_cost
+from distdnas_hpc.report.parts import Cost
+from distdnas_hpc.report.results import read_cost
 
 
 @pytest.fixture

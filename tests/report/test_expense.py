@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from distdnas_hpc.report.expense import expense
-from distdnas_hpc.report.results import TaskTime, read_results
+from distdnas_hpc.report.parts import TaskTime
+from distdnas_hpc.report.results import read_results
 from tests.report.conftest import START
 
 

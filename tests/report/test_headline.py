@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from distdnas_hpc.report.headline import days_in_words, headline
+from distdnas_hpc.report.headline import headline
 from distdnas_hpc.report.results import read_results
+from distdnas_hpc.report.words import days_in_words
 
 
 @pytest.fixture

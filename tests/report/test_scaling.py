@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from distdnas_hpc.report.results import TaskTime, read_results
+from distdnas_hpc.report.parts import TaskTime
+from distdnas_hpc.report.results import read_results
 from distdnas_hpc.report.scaling import scaling, throughputs
 from tests.report.conftest import START
 from tests.report.pages import described, having

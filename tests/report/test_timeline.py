@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from distdnas_hpc.report.results import TaskTime
+from distdnas_hpc.report.parts import TaskTime
 from distdnas_hpc.report.timeline import duration, moment, timeline
 from tests.report.pages import described, having, texts
 

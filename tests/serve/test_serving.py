@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from distdnas_hpc import pipeline
+from distdnas_hpc import models
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.data.ids import ExactIds
 from distdnas_hpc.errors import UserError
@@ -27,7 +27,7 @@ def exported(finished_run, tmp_path_factory):
     """Folders of both models of a finished run, by the name of their task."""
     folder = tmp_path_factory.mktemp("exported")
     for name in (DISCOVERED, "dlrm"):
-        pipeline.export(RunFolder(finished_run), name, folder / name)
+        models.export(RunFolder(finished_run), name, folder / name)
     return folder
 
 
@@ -77,9 +77,9 @@ def test_without_a_file_probabilities_go_to_the_standard_output(exported, test_d
 def test_export_overwrites_nothing(finished_run, exported, tmp_path):
     run = RunFolder(finished_run)
     with pytest.raises(UserError, match="exists already; nothing was changed"):
-        pipeline.export(run, "dlrm", exported / "dlrm")
+        models.export(run, "dlrm", exported / "dlrm")
     with pytest.raises(UserError, match=r"no trained model deepfm; trained: distdnas_t0\.2_m1, dlrm\."):
-        pipeline.export(run, "deepfm", tmp_path / "other")
+        models.export(run, "deepfm", tmp_path / "other")
     assert list(tmp_path.iterdir()) == []
 
 

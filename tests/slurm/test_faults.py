@@ -150,7 +150,8 @@ def test_tasks_that_ended_without_a_word_go_again_with_what_they_lacked(slurm, u
     stop_comes(slurm, run, "day_02", limited)
     wait(run, interval=0.2)
     assert [run.is_done("search", day) for day in DAYS] == [True, True, False]
-    assert resubmit(run, "--mem-gb", "2")["again"] == [{"task": "search/day_03", "mem_gb": 2.0, "minutes": 10}]
+    assert states(run)["search/day_03"]["reason"].endswith("killed (exit status 137): often out of memory")
+    assert resubmit(run)["again"] == [{"task": "search/day_03", "mem_gb": 2.0, "minutes": 10}], "twice the memory"
     wait(run, interval=0.2)
     assert findings(run.path) == findings(undisturbed)
     assert all("going on after step" in log(run, day, 2) for day in DAYS)

@@ -16,7 +16,7 @@ import yaml
 from distdnas_hpc.config import Config
 from tests.debian import require
 from tests.prepared import prepare, write_day
-from tests.report.conftest import SyntheticRun
+from tests.report.conftest import SyntheticRun, synthetic_study
 from tests.shrunk import ROOT
 
 TOOLS = sorted(path for path in (ROOT / "tools").glob("*.py") if path.stem != "face")
@@ -59,6 +59,11 @@ def folder(tmp_path_factory):
         if name != "*":
             (folder / "runs" / name).symlink_to(run)
     return folder
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return synthetic_study(tmp_path_factory.mktemp("study") / "three_strategies")
 
 
 @pytest.fixture
@@ -201,3 +206,36 @@ def test_a_run_that_has_just_begun_has_nothing_to_draw(tool, tmp_path):
         status, out, err = tool(name, run)
         assert (status, out) == (2, ""), name
         assert "distdnas status" in err
+
+
+def test_a_study_stands_for_its_runs(tool, study):
+    status, told, _ = tool("collect_results", study, "--json")
+    assert status == 0
+    rows = [(row["strategy"], row["seed"]) for row in json.loads(told) if row["model"] != "DLRM"]
+    assert rows == [(name, seed) for name in ("distdnas", "one_shot", "supernet") for seed in (1, 2)]
+    status, told, _ = tool("table2", study)
+    assert status == 0
+    assert [line.split()[0] for line in told.splitlines()[3:]] == [
+        *["DistDNAS"] * 2,
+        *["One-shot"] * 2,
+        *["SuperNet"] * 2,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "run", "sentence"),
+    [
+        ("aggregate_days", "one_shot_g0.004_s1", "searched days 1–4 in one task: there are no days to compare."),
+        ("aggregate_days", "supernet_s1", "keeps the whole supernet; nothing was searched there."),
+        ("export_architecture", "supernet_s1", "keeps the whole supernet; nothing was searched there."),
+        ("plot_architecture", "supernet_s1", "keeps the whole supernet; nothing was searched there."),
+    ],
+)
+def test_what_a_strategy_does_not_have_is_told(tool, study, name, run, sentence):
+    assert tool(name, study / "study" / run) == (2, "", f"Error: {study / 'study' / run} {sentence}\n")
+
+
+def test_the_search_of_all_days_in_one_task_has_a_trajectory_and_an_architecture(tool, study, tmp_path):
+    run = study / "study/one_shot_g0.004_s1"
+    for name in ("plot_trajectory", "plot_architecture"):
+        assert tool(name, run, "--out", tmp_path / "figure.svg")[0] == 0

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import yaml
 
-from distdnas_hpc import pipeline
+from distdnas_hpc import pipeline, study
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.report.results import read_results
 from distdnas_hpc.report.table import comparison_cells
@@ -28,7 +28,7 @@ def run(finished_run, tmp_path):
 
 
 def do(run, stage: str, task: str) -> dict:
-    pipeline.run_task(str(run), stage, task, 1)
+    study.run_task(str(run), stage, task, 1)
     return read_yaml(run / stage / task / "result.yaml")
 
 
