@@ -1,4 +1,4 @@
-"""How freed memory is kept for the next step: each would else hand its activations back to the system, and fault anew."""
+"""Freed memory is kept for the next step, which would else have it from the system anew, page by page."""
 
 import ctypes
 from functools import cache
