@@ -6,6 +6,7 @@ node sees the old file or the new one, never a part. There are no lock files: NF
 
 import contextlib
 import errno
+import glob
 import os
 import re
 import socket
@@ -68,13 +69,13 @@ def naming_full_disk(path: Path) -> Iterator[None]:
         ) from error
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed writers left in a folder.
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove the temporary files that killed writers left in a folder, all or those of names that begin with `name`.
 
     A twin may be at work there: a task that Slurm began again elsewhere because its node no longer answered. So a file
     goes only when its writer, named in it, is dead on this host, or when nobody has written to it for ABANDONED.
     """
-    for leftover in folder.glob(".*.tmp"):
+    for leftover in folder.glob(".*.tmp" if name is None else f".{glob.escape(name)}.*.tmp"):
         with contextlib.suppress(FileNotFoundError):  # its writer has finished, or someone else cleans up as well
             if _writer_is_dead(leftover.name) or time.time() - leftover.stat().st_mtime > ABANDONED:
                 leftover.unlink()

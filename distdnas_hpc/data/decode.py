@@ -70,20 +70,23 @@ def _decode(
     sparse_out: NDArray[Any],
 ) -> None:
     values = np.empty(_TILE, np.float32)
-    for first in range(0, len(label_out), _TILE):
-        n = min(_TILE, len(label_out) - first)
-        row = start + first
+    # Places are unsigned: testing for negative ones, which count from the end, would take as long as all the rest.
+    begin = np.uint64(start)
+    for first in range(np.uint64(0), np.uint64(len(label_out)), np.uint64(_TILE)):
+        n = min(np.uint64(_TILE), np.uint64(len(label_out)) - first)
+        row = begin + first
         for i in range(n):
             label_out[first + i] = label[row + i]
-        for j in range(len(dense)):
+        for j in range(np.uint64(len(dense))):
             # Into one stretch of memory first, so that the processor computes many values at a time.
             standardise(dense[j, row : row + n], mean[j], scale[j], values)
             for i in range(n):
                 dense_out[first + i, j] = values[i]
-        for j in range(len(codes)):
+        for j in range(np.uint64(len(codes))):
+            code_0 = np.uint64(starts[j])
             for i in range(n):
                 code = codes[j, row + i]
-                sparse_out[first + i, j] = ids[starts[j] + code] if code >= 0 else -code  # see `dictionary`
+                sparse_out[first + i, j] = ids[code_0 + np.uint64(code)] if code >= 0 else -code  # see `dictionary`
 
 
 @compiled

@@ -124,8 +124,8 @@ class Dictionary:
             self._tell_state(0)
         else:
             self._bits += 2 if self._bits < _DENSE_BITS else 1
-            self._slots = _new_slots(self._bits)
-            _fill(self._list[:listed], self._slots, self._bits)
+            old, self._slots = self._slots, _new_slots(self._bits)
+            _move(old, self._slots, self._bits, self._list)
             longer = np.empty(min(_room(self._bits), RUN_TOKENS), np.int64)
             longer[:listed] = self._list[:listed]
             self._list = longer
@@ -292,14 +292,26 @@ def _find(token: np.int64, slots: Slots, bits: Whole, listed_tokens: Tokens) -> 
 
 
 @compiled
-def _fill(tokens: Tokens, slots: Slots, bits: Whole) -> None:
-    """Put the tokens of a list into free slots."""
+def _move(old: Slots, slots: Slots, bits: Whole, listed_tokens: Tokens) -> None:
+    """Put what is in some slots into 2^bits free ones.
+
+    A slot's number is the upper bits of a hash, so both are gone through from first to last, with the caches' help.
+    """
     last = np.uint64(len(slots) - 1)
-    for i in range(len(tokens)):
-        number = _slot(tokens[i], bits)
-        while slots[number] != _FREE:
-            number = (number + _ONE) & last
-        slots[number] = _slot_of(tokens[i], i + 1)
+    taken = np.empty(_STRETCH, np.uint64)
+    for first in range(0, len(old), _STRETCH):
+        many = np.uint64(0)
+        for slot in old[first : first + _STRETCH]:
+            taken[many] = slot
+            many += np.uint64(slot != _FREE)
+        for slot in taken[:many]:
+            token = np.int64(slot >> _HALF)
+            if slot & _LONG != _FREE:
+                token = listed_tokens[np.int64(slot & _PLACE) - 1]
+            number = _slot(token, bits)
+            while slots[number] != _FREE:
+                number = (number + _ONE) & last
+            slots[number] = slot
 
 
 @compiled

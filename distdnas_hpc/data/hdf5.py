@@ -1,15 +1,14 @@
 """HDF5 files: written whole or not at all, on full disks too, and read without file locks.
 
-HDF5 ends the process with a segmentation fault where it can't write what it still holds when a file is closed. So it
-writes into memory, and what it has written there goes to the disk by ordinary writes, whose failure is an ordinary
-error. What is large goes as soon as it is complete, so memory does not grow with the file.
+HDF5 ends the process with a segmentation fault where it can't write what it still holds when a file is closed. So it is
+told that every write went well; the first one that did not is raised as an ordinary error as soon as HDF5 is out of it.
+What is small, HDF5 may read again: that is kept in memory beside, for the disk may not have it.
 """
 
-import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import FileIO
+from io import FileIO, RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,8 @@ from numpy.typing import NDArray
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.storage import atomic_write
 
-_WORTH_MOVING = 1 << 16
-"""Bytes; what is smaller stays in memory until the file is complete. HDF5 writes no more than this late."""
-
-_PIECE = 1 << 18
-"""Bytes copied at a time, which stay in a core's cache."""
-_PAGE = mmap.ALLOCATIONGRANULARITY
+_LARGE = 1 << 16
+"""Bytes; what is written in pieces of so many, or more, are values, which HDF5 does not read again."""
 
 
 class Draft:
@@ -35,45 +30,62 @@ class Draft:
     file : to make groups and datasets in.
     """
 
-    def __init__(self, memory: int, file: h5py.File, target: int) -> None:
+    def __init__(self, file: h5py.File, disk: "_Disk") -> None:
         self.file = file
+        self._disk = disk
+
+    def add(self, name: str, values: NDArray[Any]) -> h5py.Dataset:
+        """Write an array as a dataset in one piece; raises as `check`."""
+        dataset = self.file.create_dataset(name, data=values)
+        self.check()
+        return dataset
+
+    def check(self) -> None:
+        """Raise the OSError of the first write that failed, if one did."""
+        if self._disk.fault is not None:
+            raise self._disk.fault
+
+
+class _Disk(RawIOBase):
+    """A file as HDF5 uses it, whose writes never fail.
+
+    Attributes
+    ----------
+    fault : of the first write that failed; nothing is written any more then.
+    """
+
+    def __init__(self, memory: FileIO, target: int) -> None:
+        self.fault: OSError | None = None
         self._memory = memory
         self._target = target
 
-    def add(self, name: str, values: NDArray[Any]) -> h5py.Dataset:
-        """Write an array as a dataset in one piece."""
-        dataset = self.file.create_dataset(name, data=values)
-        if dataset.size:
-            self.move(dataset.id.get_offset(), values.nbytes)
-        return dataset
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._memory.seek(offset, whence)
 
-    def move(self, start: int, size: int) -> None:
-        """Move `size` bytes from byte `start` of the file on, which HDF5 won't change any more, from memory to disk."""
-        if size < _WORTH_MOVING:
-            return
-        self._copy(start, start + size)
-        # The pages at both ends may hold something else.
-        first, last = -(-start // _PAGE) * _PAGE, (start + size) // _PAGE * _PAGE
-        with mmap.mmap(self._memory, last - first, offset=first) as moved:
-            moved.madvise(mmap.MADV_REMOVE)
+    def readinto(self, buffer: Any) -> int | None:
+        return self._memory.readinto(buffer)
 
-    def finish(self) -> None:
-        """Move what is left in memory, when HDF5 has closed the file."""
-        end = 0
-        size = os.fstat(self._memory).st_size
-        os.truncate(self._target, size)
-        while end < size:
-            try:
-                start = os.lseek(self._memory, end, os.SEEK_DATA)
-            except OSError:  # there is nothing more
-                return
-            end = os.lseek(self._memory, start, os.SEEK_HOLE)
-            self._copy(start, end)
+    def write(self, data: Any) -> int:
+        start, size = self._memory.tell(), len(data)
+        if size < _LARGE:
+            self._memory.write(data)
+        elif start + size > os.fstat(self._memory.fileno()).st_size:
+            self._memory.truncate(start + size)
+        done = 0
+        try:
+            while done < size and self.fault is None:
+                done += os.pwrite(self._target, data[done:], start + done)
+        except OSError as fault:
+            self.fault = fault
+        return size
 
-    def _copy(self, start: int, end: int) -> None:
-        while start < end:
-            piece = os.pread(self._memory, min(end - start, _PIECE), start)
-            start += os.pwrite(self._target, piece, start)
+    def truncate(self, size: int | None = None) -> int:
+        size = self._memory.truncate(size)
+        try:
+            os.truncate(self._target, size)
+        except OSError as fault:
+            self.fault = self.fault or fault
+        return size
 
 
 @contextmanager
@@ -83,12 +95,13 @@ def create_hdf5(path: Path, *, durable: bool = True) -> Iterator[Draft]:
         atomic_write(path, durable=durable) as temporary,
         temporary.open("wb") as target,
         FileIO(os.memfd_create(path.name), "r+b") as memory,
+        _Disk(memory, target.fileno()) as disk,
     ):
         # No cache: chunks are written whole, and a cache would only copy them.
-        with h5py.File(memory, "w", rdcc_nbytes=0) as file:
-            draft = Draft(memory.fileno(), file, target.fileno())
+        with h5py.File(disk, "w", rdcc_nbytes=0) as file:
+            draft = Draft(file, disk)
             yield draft
-        draft.finish()
+        draft.check()
 
 
 @contextmanager

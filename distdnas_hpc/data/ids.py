@@ -1,6 +1,6 @@
 """Tokens to rows of the embedding tables, one map a column; id 0 is a missing or an unseen token."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from distdnas_hpc.config import Data
 from distdnas_hpc.data.compiled import compiled
 from distdnas_hpc.data.counting import Run, is_first, merge_runs
 from distdnas_hpc.data.dictionary import Tokens
+from distdnas_hpc.data.side_by_side import side_by_side
 from distdnas_hpc.data.token_hash import hash_into
 
 
@@ -84,25 +85,32 @@ def _join(tokens: Tokens, places: NDArray[np.int64], known: Tokens, ids: NDArray
         ids[places[i]] = k + 1 if k < len(known) and known[k] == tokens[i] else 0
 
 
-def unite_ids(days: Iterable[Iterable[Tokens | None]], data: Data) -> list[IdMap]:
+def unite_ids(days: Iterable[Sequence[Callable[[], Tokens | None]]], data: Data) -> list[IdMap]:
     """Give every token of each column an id, or hash the columns that have more than fit below `data.max_rows`.
 
-    Memory: the ids of all columns, and some 40 bytes for each token of one column of a day.
+    Memory: the ids of all columns, and some 40 bytes for each token of a day in two columns.
 
     Parameters
     ----------
-    days : of each training day and column the day's tokens, in any order; None where one day has too many of them.
+    days : of each training day and column, what returns the day's tokens, in any order, or None where one day has too
+        many of them; called before the next day is asked for.
     """
     united: list[Tokens | None] = [np.empty(0, np.int64)] * data.schema_.sparse
+
+    def unite(column: tuple[Tokens | None, Callable[[], Tokens | None]]) -> Tokens | None:
+        known, read = column
+        tokens = None if known is None else read()
+        if known is None or tokens is None:
+            return None
+        both = np.concatenate([known, tokens])
+        if len(both) and both.max() < 2**32:  # short ones, which are sorted twice as fast as what they are
+            both = both.astype(np.uint32)
+        both.sort()
+        both = both[is_first(both)].astype(np.int64, copy=False)
+        return both if len(both) < data.max_rows else None
+
     for columns in days:
-        for j, tokens in enumerate(columns):
-            known = united[j]
-            if known is None or tokens is None:
-                united[j] = None
-                continue
-            both = np.sort(np.concatenate([known, tokens]))
-            both = both[is_first(both)]
-            united[j] = both if len(both) < data.max_rows else None
+        united = side_by_side(unite, list(zip(united, columns, strict=True)))
     return [HashedIds(data.max_rows) if tokens is None else ExactIds(tokens) for tokens in united]
 
 

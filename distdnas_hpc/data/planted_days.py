@@ -16,7 +16,7 @@ from distdnas_hpc.data.planted import PlantedRows, Truth
 from distdnas_hpc.data.rows import MISSING
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.progress import Progress
-from distdnas_hpc.storage import atomic_write, read_yaml, write_yaml
+from distdnas_hpc.storage import atomic_write, read_yaml, remove_leftovers, write_yaml
 
 _BLOCK = 1 << 15
 """Rows made at a time."""
@@ -84,6 +84,7 @@ def _write_day(config: Config, plant: Planted, day: int, progress: Progress) -> 
     tokens = [_token_texts(column, plant.tokens) for column in range(sparse)]
     raw = config.data.raw_file(day)
     raw.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(raw.parent, raw.name)  # of this day and its truth: the folder is the user's
     clicks = 0
     with atomic_write(raw) as temporary:
         with _open_text(temporary, packed=raw.suffix == ".gz") as file:

@@ -16,9 +16,10 @@ the shards that it had finished.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def merge_days(
             files = [stack.enter_context(open_hdf5(parsed[day] / COUNTS)) for day in training_days]
             chosen = [choose_ids([run for file in files for run in read_runs(file, name)], data) for name in names]
     else:
-        chosen = [(ids, 0) for ids in unite_ids((_read_tokens(prepared, day["shards"], names) for day in days), data)]
+        chosen = [(ids, 0) for ids in unite_ids(_token_readers(prepared, days, names), data)]
     sparse = {}
     with create_hdf5(prepared / "ids.h5") as draft:
         for name, (ids, dropped) in zip(names, chosen, strict=True):
@@ -210,12 +211,17 @@ def _open_shards(prepared: Path, shards: Sequence[Mapping[str, Any]]) -> Iterato
         yield [stack.enter_context(open_shard(prepared / info["name"])) for info in shards]
 
 
-def _read_tokens(prepared: Path, shards: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Tokens | None]:
-    """Yield the tokens of each column of a day, None where they were too many to be listed."""
-    with _open_shards(prepared, shards) as opened:
-        for name in names:
-            hashed = opened[-1].hashed(name)
-            yield None if hashed else np.concatenate([shard.tokens(name) for shard in opened])
+def _token_readers(
+    prepared: Path, days: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> Iterator[list[Callable[[], Tokens | None]]]:
+    """Yield, a day at a time, what reads the tokens of each column: None where they were too many to be listed."""
+
+    def read(shards: Sequence[Shard], name: str) -> Tokens | None:
+        return None if shards[-1].hashed(name) else np.concatenate([shard.tokens(name) for shard in shards])
+
+    for day in days:
+        with _open_shards(prepared, day["shards"]) as opened:
+            yield [partial(read, opened, name) for name in names]
 
 
 def _read_maps(data: Data, prepared: Path) -> list[IdMap]:

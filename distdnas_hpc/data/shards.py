@@ -20,6 +20,7 @@ import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
+from distdnas_hpc.data.bitshuffle import read_chunk, write_chunk
 from distdnas_hpc.data.hdf5 import Draft, create_hdf5, damaged, open_hdf5
 from distdnas_hpc.data.rows import Columns
 from distdnas_hpc.storage import naming_full_disk
@@ -85,7 +86,7 @@ class ShardWriter:
                 if self.rows > self._room:
                     self._resize(self._room + _STEP_ROWS)
                 self._write(CHUNK_ROWS)
-                self._move_chunks()
+                self._draft.check()
 
     def finish(self, names: Sequence[str], tokens: Sequence[NDArray[np.int64]], hashed: Sequence[bool]) -> None:
         """Write the rows that are left, and of each column its new tokens and whether it is hashed from here on."""
@@ -101,14 +102,8 @@ class ShardWriter:
         """Write so many rows of the chunk: the last ones."""
         if rows:
             for dataset, values in zip(self._datasets, self._chunk.arrays, strict=True):
-                dataset[..., self.rows - rows : self.rows] = values[..., :rows]
-
-    def _move_chunks(self) -> None:
-        """Let the last chunks, which are full, go to the disk."""
-        for dataset in self._datasets:
-            start = (*[0] * (dataset.ndim - 1), self.rows - CHUNK_ROWS)
-            chunk = dataset.id.get_chunk_info_by_coord(start)
-            self._draft.move(chunk.byte_offset, chunk.size)
+                if rows < CHUNK_ROWS or not write_chunk(dataset, self.rows - rows, values):
+                    dataset[..., self.rows - rows : self.rows] = values[..., :rows]
 
     def _resize(self, rows: int) -> None:
         for dataset in self._datasets:
@@ -164,14 +159,15 @@ class Shard:
     def read_into(self, columns: Columns, start: int) -> None:
         """Fill `columns`, contiguous arrays, with as many rows from `start`; a UserError if they are damaged.
 
-        Other threads run meanwhile: HDF5 unpacks without the GIL.
+        Other threads run meanwhile. Whole chunks are read fastest.
         """
         n = len(columns.label)
         if n == 0:
             return
         with self._naming_damage():
-            for dataset, values in zip(self._datasets, columns, strict=True):
-                dataset.read_direct(values, np.s_[..., start : start + n])
+            for dataset, values in zip(self._datasets, columns.arrays, strict=True):
+                if not read_chunk(dataset, start, values):
+                    dataset.read_direct(values, np.s_[..., start : start + n])
 
     def tokens(self, name: str) -> NDArray[np.int64]:
         """Return the tokens of a column that appear first in this shard, in the order of their codes."""

@@ -3,6 +3,7 @@
 The array is a file that is mapped into memory, so a reader holds what is in use and the system takes back the rest.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from distdnas_hpc.data.dictionary import Tokens
 from distdnas_hpc.data.ids import IdMap
+from distdnas_hpc.data.side_by_side import side_by_side
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.storage import atomic_write
 
@@ -44,7 +46,7 @@ class Translation(NamedTuple):
 
 
 def write_translation(path: Path, columns: Iterable[tuple[IdMap, Iterator[Tokens]]], codes: Sequence[int]) -> None:
-    """Write a day's translation.
+    """Write a day's translation, two columns at a time.
 
     Parameters
     ----------
@@ -54,9 +56,20 @@ def write_translation(path: Path, columns: Iterable[tuple[IdMap, Iterator[Tokens
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         header = {"descr": "<i4", "fortran_order": False, "shape": (sum(codes) + len(codes),)}
         np.lib.format.write_array_header_1_0(file, header)
-        for ids_of, lists in columns:
-            file.write(np.zeros(1, "<i4").data)
+        file.flush()
+        sizes = [count + 1 for count in codes]  # with the id of code 0, which is 0: a hole in the file reads as zeros
+        starts = file.tell() + 4 * np.cumsum([0, *sizes])
+        os.truncate(file.fileno(), starts[-1])
+
+        def write(column: tuple[int, tuple[IdMap, Iterator[Tokens]]]) -> None:
+            place, (ids_of, lists) = column
+            place += 4
             for tokens in lists:
                 ids = np.empty(len(tokens), "<i4")
                 ids_of.encode(tokens, ids)
-                file.write(ids.data)
+                rest = ids.tobytes()
+                while rest:
+                    written = os.pwrite(file.fileno(), rest, place)
+                    place, rest = place + written, rest[written:]
+
+        side_by_side(write, zip(starts[:-1].tolist(), columns, strict=True))

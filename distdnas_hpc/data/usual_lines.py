@@ -14,7 +14,7 @@ from distdnas_hpc.data.hexadecimal import EACH, HIGH_BITS, decode, is_hexadecima
 from distdnas_hpc.data.rows import MISSING, NO_TOKEN
 from distdnas_hpc.data.simd import WIDTH, bits_set, bytes_equal, lowest_bit
 
-WINDOW = 1 << 16
+WINDOW = 1 << 15
 """Bytes of text looked at at a time, which stay in a core's cache with all that is made of them."""
 
 BEFORE = 8

@@ -1,6 +1,8 @@
 """Planted days: files that the pipeline reads, each with what is true about it, the same for equal seeds."""
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,28 @@ def test_ctrl_c_keeps_whole_days_only_and_the_next_call_goes_on(tmp_path, small_
     write_planted_days(config, SILENT)
     write_planted_days(config_of(tmp_path / "whole"), SILENT)
     assert bytes_of(tmp_path) == bytes_of(tmp_path / "whole")
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    config = config_of(tmp_path)
+    days = tmp_path / "days"
+    days.mkdir()
+    program = """if True:
+        import os, signal
+        from contextlib import ExitStack
+        from pathlib import Path
+        from distdnas_hpc.storage import atomic_write
+        with ExitStack() as stack:
+            for name in ("day_0", "day_0.truth.yaml", "x"):
+                stack.enter_context(atomic_write(Path(name))).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    subprocess.run([sys.executable, "-c", program], cwd=days, check=False)
+    assert len(bytes_of(tmp_path)) == 3
+    write_planted_days(config, SILENT)
+    left, *written = sorted(bytes_of(tmp_path))
+    assert left.startswith(".x.")
+    assert written == ["day_0", "day_0.truth.yaml", "day_1", "day_1.truth.yaml"]
 
 
 def test_a_truth_whose_day_never_appeared_is_written_again(tmp_path):
