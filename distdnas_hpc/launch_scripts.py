@@ -9,10 +9,11 @@ from distdnas_hpc import pipeline
 from distdnas_hpc.cluster import local
 from distdnas_hpc.cluster.claim import only_submitter
 from distdnas_hpc.cluster.execute import Stopped
+from distdnas_hpc.cluster.request import Request, asked, setup, warning
 from distdnas_hpc.cluster.requeue import must_requeue, requeue
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.snapshot import take_snapshot
-from distdnas_hpc.cluster.submission import Request, asked, refuse_if_queued, setup, warning
+from distdnas_hpc.cluster.submission import refuse_if_queued
 from distdnas_hpc.config import Config
 from distdnas_hpc.data.prepare import check_raw
 from distdnas_hpc.errors import UserError

@@ -7,6 +7,7 @@ from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.nn.macs import network_cost
 from distdnas_hpc.nn.network import Network
+from distdnas_hpc.pipeline import BY_DAY
 from distdnas_hpc.places import WHOLE, day_name
 from distdnas_hpc.search.aggregate import aggregate, discretize
 from distdnas_hpc.storage import read_yaml, write_yaml
@@ -31,9 +32,14 @@ def reaggregate(
 
     Raises
     ------
-    UserError : a day isn't searched; something else has this name.
+    UserError : a day isn't searched, or no day was by itself; something else has this name.
     """
     config = run.config
+    if config.strategy not in BY_DAY:
+        raise UserError(
+            f"{run.path} searched no day by itself (strategy {config.strategy}), so there is nothing to average. "
+            f"Another θ alone: python tools/export_architecture.py {run.path} --theta {theta:g}"
+        )
     searched = [day for day in config.search.days if run.is_done("search", day_name(day))]
     chosen = sorted(days or searched)
     missing = [str(day) for day in chosen if day not in searched]

@@ -96,10 +96,11 @@ def stages_of(run: RunFolder) -> list[Stage]:
     own = pipeline.stages(config)
     if config.study is None or not (run.path / STUDY).is_dir():
         return own
-    begun = [stage for stage in own if (run.path / stage.name).is_dir()]  # by 'distdnas run' in the same folder
     of_study = stages(config)
     names = {stage.name for stage in of_study}
-    return [*of_study, *(stage for stage in begun if stage.name not in names)]
+    others = [stage for stage in own if stage.name not in names]
+    begun = any((run.path / stage.name).is_dir() for stage in others)  # by 'distdnas run' in the same folder
+    return [*of_study, *(others if begun else [])]
 
 
 def run_task(run: str, stage: str, task: str, attempt: int) -> None:

@@ -47,7 +47,7 @@ def torchs_operations(monkeypatch):
     from distdnas_hpc.nn import products, vector_products
 
     monkeypatch.setattr(products, "_ONEDNN", False)
-    monkeypatch.setattr(vector_products, "_has_kernels", lambda tensor: False)
+    monkeypatch.setattr(vector_products, "has_kernels", lambda tensor: False)
 
 
 @pytest.fixture(scope="session")

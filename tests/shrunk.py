@@ -67,7 +67,7 @@ def start(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
 def distdnas(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
     """Run the command to its end."""
     process = start(*arguments, **options)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=800)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

@@ -56,12 +56,14 @@ def test_the_table_has_every_key_with_its_default():
 
 @pytest.mark.parametrize(("batch", "told"), [(8192, r"([\d.]+) GB at batch 8,192"), (2048, r"([\d.]+) GB at 2,048")])
 def test_the_memory_it_tells_is_what_a_task_will_tell(batch, told):
+    import torch
+
     from benchmarks.search import TABLE_SIZES, paper_config
     from distdnas_hpc.data.criteo_terabyte import DENSE
     from distdnas_hpc.search.memory import search_memory
 
     config = paper_config()
     config = config.model_copy(update={"search": config.search.model_copy(update={"batch_size": batch})})
-    memory = search_memory(config, TABLE_SIZES, DENSE, len(TABLE_SIZES))
+    memory = search_memory(config, TABLE_SIZES, DENSE, len(TABLE_SIZES), torch.device("cpu"))
     assert float(re.search(told, DOCS)[1]) == round(memory.total / 1e9, 1)
     assert f"{memory.activations / 1.1 / batch / 1000:.0f} kB at the paper's dimensions" in DOCS

@@ -11,6 +11,7 @@ from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.reaggregate import reaggregate
 from distdnas_hpc.storage import read_yaml, write_yaml
 from tests.cluster.small_stages import small_config
+from tests.report.conftest import SyntheticRun
 from tests.shrunk import distdnas
 
 FLAT = [[0.2] * 5] * 2
@@ -89,3 +90,11 @@ def test_the_command_tells_what_is_kept(run):
     assert "block 1: linear; " in told.stdout
     told = distdnas("aggregate", run.path, "--theta", 0.25, "--days", "one")
     assert (told.returncode, "--days: days are written like '1-4' or '1-4,6', not 'one'" in told.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("strategy", ["one_shot", "supernet"])
+def test_without_days_there_is_nothing_to_average(strategy, tmp_path):
+    run = SyntheticRun(tmp_path / "run").become(strategy)
+    told = rf"searched no day by itself \(strategy {strategy}\).*tools/export_architecture\.py \S+ --theta 0\.25"
+    with pytest.raises(UserError, match=told):
+        reaggregate(RunFolder(run.path), 0.25, 1, None, by_rows=False, name=None)

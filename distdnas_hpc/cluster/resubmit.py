@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from distdnas_hpc.cluster.claim import only_submitter
 from distdnas_hpc.cluster.queue import queue
+from distdnas_hpc.cluster.request import Request
 from distdnas_hpc.cluster.requeue import NEAR_TIME_LIMIT
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.slurm import scancel
 from distdnas_hpc.cluster.stages import Stage, in_order
 from distdnas_hpc.cluster.status import KILLED, TaskStatus, run_status, submitted_jobs
-from distdnas_hpc.cluster.submission import Request, TaskFunction, claimed_jobs, plan, submit_arrays
+from distdnas_hpc.cluster.submission import TaskFunction, claimed_jobs, plan, submit_arrays
 from distdnas_hpc.errors import UserError
 
 GROWTH = 2

@@ -19,6 +19,7 @@ import submitit
 from submitit.slurm.slurm import _make_sbatch_string
 
 from distdnas_hpc.cluster.claim import only_submitter
+from distdnas_hpc.cluster.request import Request, asked, setup, warning
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.slurm import all_jobs, few, scancel, unrecorded_jobs
 from distdnas_hpc.cluster.snapshot import snapshot_folder, take_snapshot
@@ -31,22 +32,11 @@ log = logging.getLogger(__name__)
 TaskFunction = Callable[[str, str, str, int], None]
 """Runs one task, given run folder, stage, task and attempt; must be importable by the interpreter on the nodes."""
 
-WARNING = 90
-"""Seconds before its time limit at which a task is told (SIGUSR2), at most a tenth of its time."""
-
 PATIENCE = 120.0
 """Seconds to wait for cancelled jobs to end."""
 
 MAX_ARRAY_SIZE = 1001
 """Slurm's default of MaxArraySize, for when it can't be asked."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a task's job asks for, and others of its stage may not: memory in GiB (None: the cluster's), minutes."""
-
-    mem_gb: float | None
-    minutes: int
 
 
 @dataclass(frozen=True)
@@ -261,41 +251,6 @@ def _submit(run: RunFolder, array: Array, function: TaskFunction, after: str, co
     )
     log.info("submitted %s as %s", stage, few(jobs))
     return jobs
-
-
-def asked(config: Config, request: Request, *, gpu: bool) -> dict[str, Any]:
-    """Return what a task asks Slurm for, by the names of sbatch's options; the cluster decides what isn't there."""
-    slurm = config.cluster.slurm
-    options = {
-        "partition": slurm.partition,
-        "account": slurm.account,
-        "qos": slurm.qos,
-        "constraint": slurm.constraint,
-        "gres": slurm.gres if gpu else None,
-        "time": request.minutes,
-        "mem": f"{round(request.mem_gb * 1024)}M" if request.mem_gb is not None else None,
-        "cpus-per-task": config.cluster.threads,
-        "mail-user": slurm.mail_user,
-        "mail-type": slurm.mail_type,
-        **{key: value for key, value in slurm.sbatch.items() if value is not False},
-    }
-    return {key: value for key, value in options.items() if value is not None}
-
-
-def setup(config: Config, code: Path) -> list[str]:
-    """Return the shell lines before a task."""
-    here = shlex.quote(str(code))
-    return [
-        f"export OMP_NUM_THREADS={config.cluster.threads}",
-        *config.cluster.slurm.setup,
-        # Python looks for modules in its working directory first, and then here.
-        f"cd {here} && export PYTHONPATH={here}${{PYTHONPATH:+:$PYTHONPATH}}",
-    ]
-
-
-def warning(request: Request) -> int:
-    """Return how many seconds before its end a task is told."""
-    return min(WARNING, request.minutes * 6)
 
 
 def _parameters(config: Config, path: Path, array: Array, after: str, code: Path) -> dict[str, Any]:

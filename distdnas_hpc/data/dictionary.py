@@ -32,6 +32,8 @@ _SMALLEST_BITS = 10
 _DENSE_BITS = 16
 """Beyond so many slots their number is doubled, not quadrupled: caches count then."""
 _STRETCH = 1 << 16
+_AHEAD = 256
+"""Tokens whose slots are read before any is looked at: as many cache lines as half of the first cache has."""
 _HUGE_PAGE = 2 << 20
 
 # A slot has the token's fingerprint in its upper half and its place in the list, from 1, in the lower one, with the
@@ -246,14 +248,21 @@ def _encode(
     How many tokens are encoded, and how many are listed.
     """
     n = np.uint64(len(tokens))
-    for i in range(n):
-        token = tokens[i]
-        slot = slots[_slot(token, bits)]
-        first = np.int32(slot & _LOWER)
-        found = (slot >> _HALF == np.uint64(token)) & (first > 0)
-        code = np.int32(first + before) if found else np.int32(-1)
-        codes[i] = np.int32(0) if token == NO_TOKEN else code
-    left = np.empty(len(tokens), np.uint64)
+    touched = _FREE
+    for begin in range(np.uint64(0), n, np.uint64(_AHEAD)):
+        end = min(begin + np.uint64(_AHEAD), n)
+        if bits > _DENSE_BITS:  # slots are hardly in a cache: a loop that only reads them waits for more at a time
+            for i in range(begin, end):
+                touched ^= slots[_slot(tokens[i], bits)]
+        for i in range(begin, end):
+            token = tokens[i]
+            slot = slots[_slot(token, bits)]
+            first = np.int32(slot & _LOWER)
+            found = (slot >> _HALF == np.uint64(token)) & (first > 0)
+            code = np.int32(first + before) if found else np.int32(-1)
+            codes[i] = np.int32(0) if token == NO_TOKEN else code
+    left = np.empty(len(tokens) + 1, np.uint64)
+    left[n] = touched  # kept, for the compiler drops what nobody uses
     many = np.uint64(0)
     for i in range(n):
         left[many] = i

@@ -1,13 +1,13 @@
 """Vectors of 16 floats for numba's kernels, written in LLVM's own language: one register of AVX-512, two of AVX2.
 
 A kernel over the rows of a batch takes 16 rows side by side, one in each lane, and its sums stay in registers; numba's
-own loops over lanes would load and store them each time. Nothing is fused or reordered, so results are the same on
-every machine.
+own loops over lanes would load and store them each time. Nothing is reordered, and fused is only what says so, so
+results are the same on every machine.
 
 Buffers are flat float32 arrays of places, 16 lanes each.
 """
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,misc"
-# ruff: noqa: ANN001, ANN202 (LLVM's builders have no types)
+# ruff: noqa: ANN001, ANN002, ANN201, ANN202 (LLVM's builders have no types)
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from distdnas_hpc.data.compiled import compiled
 LANES = 16
 Buffer = NDArray[np.float32]
 
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _INTEGERS = ir.VectorType(ir.IntType(32), LANES)
 
 
@@ -35,20 +35,37 @@ class _LanesType(types.Type):
 @register_model(_LanesType)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, of_type: Any) -> None:
-        super().__init__(manager, of_type, _FLOATS)
+        super().__init__(manager, of_type, FLOATS)
 
 
 lanes = _LanesType()
 
 
-def _place(context, builder, array_type, array, place):
+def place_of(context, builder, array_type, array, place):
+    """Return the address of a place in a buffer."""
     data = context.make_array(array_type)(context, builder, array).data
     first = builder.mul(place, ir.Constant(place.type, LANES))
-    return builder.bitcast(builder.gep(data, [first]), _FLOATS.as_pointer())
+    return builder.bitcast(builder.gep(data, [first]), FLOATS.as_pointer())
 
 
 def _all(value: float) -> ir.Constant:
-    return ir.Constant(_FLOATS, [value] * LANES)
+    return ir.Constant(FLOATS, [value] * LANES)
+
+
+def fused(builder, a, b, summand):
+    """Return a · b + summand, rounded once, as IEEE 754 defines it: by one instruction on every processor of today."""
+    return _call(builder, "fma", a, b, summand)
+
+
+def spread(builder, number):
+    """Return a number in all lanes."""
+    one = builder.insert_element(ir.Constant(FLOATS, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, one, ir.Constant(_INTEGERS, [0] * LANES))
+
+
+def _call(builder, name, *arguments):
+    of_type = ir.FunctionType(FLOATS, [FLOATS] * len(arguments))
+    return builder.call(cgutils.get_or_insert_function(builder.module, of_type, f"llvm.{name}.v{LANES}f32"), arguments)
 
 
 @intrinsic
@@ -56,7 +73,7 @@ def load(context: Any, buffer: Any, place: Any) -> Any:
     """Return the lanes in a place of a buffer."""
 
     def generate(context, builder, signature, arguments):
-        return builder.load(_place(context, builder, signature.args[0], *arguments), align=4)
+        return builder.load(place_of(context, builder, signature.args[0], *arguments), align=4)
 
     return lanes(buffer, types.intp), generate
 
@@ -66,10 +83,33 @@ def store(context: Any, buffer: Any, place: Any, x: Any) -> Any:
     """Write lanes to a place of a buffer."""
 
     def generate(context, builder, signature, arguments):
-        builder.store(arguments[2], _place(context, builder, signature.args[0], *arguments[:2]), align=4)
+        builder.store(arguments[2], place_of(context, builder, signature.args[0], *arguments[:2]), align=4)
         return context.get_dummy_value()
 
     return types.void(buffer, types.intp, lanes), generate
+
+
+@intrinsic
+def load_from(context: Any, array: Any, element: Any) -> Any:
+    """Return 16 elements of a flat array, from any on."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.load(builder.bitcast(builder.gep(data, [arguments[1]]), FLOATS.as_pointer()), align=4)
+
+    return lanes(array, types.intp), generate
+
+
+@intrinsic
+def store_from(context: Any, array: Any, element: Any, x: Any) -> Any:
+    """Write lanes to 16 elements of a flat array, from any on."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        builder.store(arguments[2], builder.bitcast(builder.gep(data, [arguments[1]]), FLOATS.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
 
 
 @intrinsic
@@ -87,20 +127,30 @@ def everywhere(context: Any, value: Any) -> Any:
     """Return a float32 in all lanes."""
 
     def generate(context, builder, signature, arguments):
-        one = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
-        return builder.shuffle_vector(one, one, ir.Constant(_INTEGERS, [0] * LANES))
+        return spread(builder, arguments[0])
 
     return lanes(types.float32), generate
 
 
 @intrinsic
 def add_product(context: Any, total: Any, a: Any, b: Any) -> Any:
-    """Return total + a · b, rounded twice."""
+    """Return total + a · b, rounded once."""
 
     def generate(context, builder, signature, arguments):
-        return builder.fadd(arguments[0], builder.fmul(*arguments[1:]))
+        total, a, b = arguments
+        return fused(builder, a, b, total)
 
     return lanes(lanes, lanes, lanes), generate
+
+
+@intrinsic
+def add(context: Any, a: Any, b: Any) -> Any:
+    """Return a + b."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fadd(*arguments)
+
+    return lanes(lanes, lanes), generate
 
 
 @intrinsic
@@ -134,6 +184,27 @@ def invert(context: Any, x: Any) -> Any:
 
 
 @intrinsic
+def root(context: Any, x: Any) -> Any:
+    """Return √x."""
+
+    def generate(context, builder, signature, arguments):
+        return _call(builder, "sqrt", *arguments)
+
+    return lanes(lanes), generate
+
+
+@intrinsic
+def where_positive(context: Any, x: Any, y: Any) -> Any:
+    """Return y in the lanes where x > 0, else 0."""
+
+    def generate(context, builder, signature, arguments):
+        x, y = arguments
+        return builder.select(builder.fcmp_ordered(">", x, _all(0.0)), y, _all(0.0))
+
+    return lanes(lanes, lanes), generate
+
+
+@intrinsic
 def larger(context: Any, a: Any, b: Any) -> Any:
     """Return the larger of a and b; a where one is nan."""
 
@@ -153,21 +224,16 @@ def exp(context: Any, x: Any) -> Any:
     """
 
     def generate(context, builder, signature, arguments):
-        def times_plus(a, factor, summand):
-            return builder.fadd(builder.fmul(a, _all(factor)), summand)
-
         (x,) = arguments
         x = builder.select(builder.fcmp_ordered("<", x, _all(-87.33)), _all(-87.33), x)
-        floor = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_FLOATS, [_FLOATS]), f"llvm.floor.v{LANES}f32"
-        )
-        whole = builder.call(floor, [times_plus(x, 1.4426950408889634, _all(0.5))])
-        rest = times_plus(whole, 2.12194440e-4, times_plus(whole, -0.693359375, x))
+        whole = _call(builder, "floor", fused(builder, x, _all(1.4426950408889634), _all(0.5)))
+        rest = fused(builder, whole, _all(-0.693359375), x)
+        rest = fused(builder, whole, _all(2.12194440e-4), rest)
         series = _all(1 / 720)
         for factor in (1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0):
-            series = builder.fadd(builder.fmul(series, rest), _all(factor))
+            series = fused(builder, series, rest, _all(factor))
         exponent = builder.add(builder.fptosi(whole, _INTEGERS), ir.Constant(_INTEGERS, [127] * LANES))
-        power = builder.bitcast(builder.shl(exponent, ir.Constant(_INTEGERS, [23] * LANES)), _FLOATS)
+        power = builder.bitcast(builder.shl(exponent, ir.Constant(_INTEGERS, [23] * LANES)), FLOATS)
         return builder.fmul(series, power)
 
     return lanes(lanes), generate
@@ -193,7 +259,7 @@ def _transpose(context: Any, source: Any, first: Any, step: Any, target: Any, to
         ):
             data = context.make_array(of_type)(context, builder, array).data
             at = [builder.add(begin, builder.mul(distance, ir.Constant(distance.type, k))) for k in range(LANES)]
-            places.append([builder.bitcast(builder.gep(data, [k]), _FLOATS.as_pointer()) for k in at])
+            places.append([builder.bitcast(builder.gep(data, [k]), FLOATS.as_pointer()) for k in at])
         rows = [builder.load(place, align=4) for place in places[0]]
         for distance in (1, 2, 4, 8):
             low = [k if not k & distance else LANES + k - distance for k in range(LANES)]

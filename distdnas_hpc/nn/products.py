@@ -59,7 +59,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(a, b)
-        return _multiply(a, b, bias)
+        return multiply(a, b, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -67,14 +67,15 @@ class _Product(torch.autograd.Function):
         (gradient,) = gradients
         of_a, of_b, of_bias = ctx.needs_input_grad
         return (
-            _multiply(gradient, b.t()) if of_a else None,
-            _multiply(gradient.t(), a.t()) if of_b else None,
+            multiply(gradient, b.t()) if of_a else None,
+            multiply(gradient.t(), a.t()) if of_b else None,
             gradient.sum(0) if of_bias else None,
         )
 
 
-def _multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return a bᵀ + bias in float32 on a CPU, without gradients."""
     # Both read across their rows: a sum over the batch, or a transposed operand. oneDNN is slow where little comes out.
-    if a.stride(1) != 1 and len(b) * min(len(a), 64) < LARGE:
+    if not _ONEDNN or (a.stride(1) != 1 and len(b) * min(len(a), 64) < LARGE):
         return linear(a, b, bias)
     return _by_onednn(a, b, bias)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from distdnas_hpc.nn.allocation import keep_freed_memory
 from distdnas_hpc.nn.network import Mixing
 
 Result = TypeVar("Result")
@@ -46,6 +47,7 @@ def forward(network: nn.Module, dense: Tensor, embedded: Tensor, mixing: Mixing 
     watched = bool(network._forward_hooks)  # by nn.probe, which wants to see modules one after the other
     if dense.device.type != "cpu" or rows >= len(dense) or rows < LEAST_ROWS or watched:
         return network(dense, embedded, **options)
+    keep_freed_memory()
     run = partial(_in_threads, threads)
     parts = zip(dense.split(rows), embedded.split(rows), strict=True)
     wanted = [parameter for parameter in network.parameters() if parameter.requires_grad]

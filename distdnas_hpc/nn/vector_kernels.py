@@ -4,48 +4,22 @@ As matrix products these are 16 × 4 and smaller, one for each row and head, far
 rows are computed side by side, one in each lane of `nn.lanes`: all that they need stays in a core's first cache.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from distdnas_hpc.data.compiled import compiled
-from distdnas_hpc.nn.lanes import (
-    LANES,
-    Buffer,
-    add_product,
-    everywhere,
-    exp,
-    invert,
-    larger,
-    load,
-    multiply,
-    put,
-    room,
-    store,
-    subtract,
-    take,
-    zeros,
-)
-
-Array = NDArray[np.float32]
+from distdnas_hpc.nn.encoder_kernels import attend, attend_backward
+from distdnas_hpc.nn.lane_layers import Array, clear
+from distdnas_hpc.nn.lanes import LANES, add_product, load, put, room, store, take, zeros
 
 
 @compiled
 def attention_forward(heads: int, query: Array, key_value: Array, attended: Array) -> None:
     """Let query (n, B, dim_s) attend to key_value (m, B, 2 dim_s): softmax(Q Kᵀ / √(dim_s/heads)) V in each head."""
     n, rows, dim_s = query.shape
-    m, of_head = len(key_value), dim_s // heads
-    q, kv, o, p = room(n * dim_s), room(m * 2 * dim_s), room(n * dim_s), room(m)
+    m = len(key_value)
+    q, kv, p, o = room(n * dim_s), room(m * 2 * dim_s), room(heads * n * m), room(n * dim_s)
     for first in range(0, rows, LANES):
         take(query, first, q)
         take(key_value, first, kv)
-        for begin in range(0, dim_s, of_head):
-            for i in range(n):
-                _probabilities(q, kv, dim_s, begin, of_head, i, p, m)
-                for c in range(begin, begin + of_head):
-                    total = zeros()
-                    for j in range(m):
-                        total = add_product(total, load(p, j), load(kv, (2 * j + 1) * dim_s + c))
-                    store(o, i * dim_s + c, total)
+        attend(heads, n, m, dim_s, q, kv, p, o)
         put(o, first, attended)
 
 
@@ -55,38 +29,17 @@ def attention_backward(
 ) -> None:
     """Write the gradients of `attention_forward`'s inputs from that of its output; probabilities are made again."""
     n, rows, dim_s = query.shape
-    m, of_head = len(key_value), dim_s // heads
-    scale = everywhere(np.float32(1 / np.sqrt(of_head)))
-    q, g, kv, p = room(n * dim_s), room(n * dim_s), room(m * 2 * dim_s), room(m)
-    to_q, to_kv, to_p = room(n * dim_s), room(m * 2 * dim_s), room(m)
+    m = len(key_value)
+    q, kv, p, o, g = room(n * dim_s), room(m * 2 * dim_s), room(heads * n * m), room(n * dim_s), room(n * dim_s)
+    to_q, to_kv, to_p = room(n * dim_s), room(m * 2 * dim_s), room(n * m)
     for first in range(0, rows, LANES):
         take(query, first, q)
         take(key_value, first, kv)
         take(gradient, first, g)
-        to_kv[:] = 0
-        for begin in range(0, dim_s, of_head):
-            for i in range(n):
-                _probabilities(q, kv, dim_s, begin, of_head, i, p, m)
-                total = zeros()
-                for j in range(m):
-                    of_p, p_j = zeros(), load(p, j)
-                    for c in range(begin, begin + of_head):
-                        g_c, value = load(g, i * dim_s + c), (2 * j + 1) * dim_s + c
-                        of_p = add_product(of_p, g_c, load(kv, value))
-                        store(to_kv, value, add_product(load(to_kv, value), g_c, p_j))
-                    store(to_p, j, of_p)
-                    total = add_product(total, p_j, of_p)
-                for j in range(m):  # from here on to_p is the gradient of the scores
-                    of_score = multiply(multiply(scale, load(p, j)), subtract(load(to_p, j), total))
-                    store(to_p, j, of_score)
-                    for c in range(begin, begin + of_head):
-                        key = 2 * j * dim_s + c
-                        store(to_kv, key, add_product(load(to_kv, key), of_score, load(q, i * dim_s + c)))
-                for c in range(begin, begin + of_head):
-                    of_q = zeros()
-                    for j in range(m):
-                        of_q = add_product(of_q, load(to_p, j), load(kv, 2 * j * dim_s + c))
-                    store(to_q, i * dim_s + c, of_q)
+        attend(heads, n, m, dim_s, q, kv, p, o)
+        clear(to_q, n * dim_s)
+        clear(to_kv, m * 2 * dim_s)
+        attend_backward(heads, n, m, dim_s, q, kv, p, g, to_p, to_q, to_kv)
         put(to_q, first, of_query)
         put(to_kv, first, of_key_value)
 
@@ -105,8 +58,8 @@ def pairs_forward(vectors: Array, products: Array) -> None:
                 for c in range(dim_s):
                     total = add_product(total, load(x, i * dim_s + c), load(x, j * dim_s + c))
                 store(y, 0, total)
-                part = products[pair, first : first + LANES]
-                part[:] = y[: len(part)]
+                for lane in range(min(LANES, rows - first)):
+                    products[pair, first + lane] = y[lane]
                 pair += 1
 
 
@@ -128,25 +81,3 @@ def pairs_backward(vectors: Array, gradient: Array, of_vectors: Array) -> None:
                     total = add_product(total, load(g, j * (j - 1) // 2 + i), load(x, j * dim_s + c))
                 store(to_x, i * dim_s + c, total)
         put(to_x, first, of_vectors)
-
-
-@compiled
-def _probabilities(q: Buffer, kv: Buffer, dim_s: int, begin: int, of_head: int, i: int, p: Buffer, m: int) -> None:
-    """Write the softmax of query i's scores in the head whose coordinates begin at `begin`."""
-    scale = everywhere(np.float32(1 / np.sqrt(of_head)))
-    highest = everywhere(np.float32(-np.inf))
-    for j in range(m):
-        score = zeros()
-        for c in range(begin, begin + of_head):
-            score = add_product(score, load(q, i * dim_s + c), load(kv, 2 * j * dim_s + c))
-        score = multiply(score, scale)
-        store(p, j, score)
-        highest = larger(highest, score)
-    total, one = zeros(), everywhere(np.float32(1))
-    for j in range(m):
-        power = exp(subtract(load(p, j), highest))
-        store(p, j, power)
-        total = add_product(total, one, power)
-    share = invert(total)
-    for j in range(m):
-        store(p, j, multiply(load(p, j), share))

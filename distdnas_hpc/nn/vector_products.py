@@ -27,7 +27,7 @@ def attention(query: Tensor, key_value: Tensor, heads: int) -> Tensor:
     -------
     (n, B, dim_s), the heads side by side.
     """
-    if _has_kernels(key_value):
+    if has_kernels(key_value):
         found: Tensor = _Attention.apply(query, key_value, heads)  # type: ignore[no-untyped-call]
         return found
     key, value = key_value.chunk(2, dim=-1)
@@ -44,7 +44,7 @@ def pair_products(vectors: Tensor) -> Tensor:
     -------
     (B, k·(k-1)/2).
     """
-    if _has_kernels(vectors):
+    if has_kernels(vectors):
         found: Tensor = _PairProducts.apply(vectors)  # type: ignore[no-untyped-call]
         return found
     rows = vectors.transpose(0, 1)
@@ -60,14 +60,14 @@ class _Attention(torch.autograd.Function):
         ctx.save_for_backward(query, key_value)
         ctx.heads = heads
         attended = torch.empty_like(query)
-        attention_forward(heads, *_arrays(query, key_value, attended))
+        attention_forward(heads, *arrays(query, key_value, attended))
         return attended
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         query, key_value = ctx.saved_tensors
         of_both = torch.empty_like(query), torch.empty_like(key_value)
-        attention_backward(ctx.heads, *_arrays(query, key_value, gradients[0].contiguous(), *of_both))
+        attention_backward(ctx.heads, *arrays(query, key_value, gradients[0].contiguous(), *of_both))
         return *of_both, None
 
 
@@ -78,20 +78,22 @@ class _PairProducts(torch.autograd.Function):
         ctx.save_for_backward(vectors)
         count, rows, _ = vectors.shape
         products = vectors.new_empty(count * (count - 1) // 2, rows)
-        pairs_forward(*_arrays(vectors, products))
+        pairs_forward(*arrays(vectors, products))
         return products.t()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (vectors,) = ctx.saved_tensors
         of_vectors = torch.empty_like(vectors)
-        pairs_backward(*_arrays(vectors, gradients[0].contiguous(), of_vectors))
+        pairs_backward(*arrays(vectors, gradients[0].contiguous(), of_vectors))
         return of_vectors
 
 
-def _has_kernels(tensor: Tensor) -> bool:
+def has_kernels(tensor: Tensor) -> bool:
+    """Whether the compiled kernels take this tensor."""
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not torch.compiler.is_compiling()
 
 
-def _arrays(*tensors: Tensor) -> list[NDArray[np.float32]]:
+def arrays(*tensors: Tensor) -> list[NDArray[np.float32]]:
+    """Return tensors as a kernel takes them."""
     return [tensor.detach().numpy() for tensor in tensors]

@@ -87,6 +87,8 @@ def read_results(run: Path) -> Results:
     folders = {day: run / "search" / f"day_{day:02d}" for day in days} if one_by_one else {}
     whole = run / "search" / "all"
     in_one = config.strategy == "one_shot" and _is_done(whole)
+    mean = run / "aggregate" / "all"
+    averaged = _is_done(mean) and (mean / "aggregate.yaml").is_file()  # of the supernet there is no mean
     made = config.prepared or run
     environment = run / "environment.yaml"
     return Results(
@@ -99,9 +101,7 @@ def read_results(run: Path) -> Results:
         days={day: _read_search((day,), folder) for day, folder in folders.items() if _is_done(folder)},
         whole=_read_search(days, whole) if in_one else None,
         missing_days=tuple(day for day, folder in folders.items() if not _is_done(folder)),
-        found=_read_found(run / "aggregate" / "all", config.search.theta)
-        if (run / "aggregate" / "all" / "aggregate.yaml").is_file()
-        else None,
+        found=_read_found(mean, config.search.theta) if averaged else None,
         manifest=Manifest.load(made / "prepared") if (made / "prepared" / MANIFEST).is_file() else None,
         tasks=_read_tasks(run),
         environment=read_yaml(environment) if environment.is_file() else {},

@@ -93,7 +93,7 @@ def search_day(
             )
     steps = sum(len(feed) // batches_a_step for feed in feeds.values())
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
-    memory = search_memory(config, manifest.table_sizes, dense, sparse)
+    memory = search_memory(config, manifest.table_sizes, dense, sparse, device)
     rows = sum(feed.rows for feed in feeds.values())
     log.info("day %s: %d rows, %d steps; %s", ", ".join(map(str, days)), rows, steps, memory)
     torch.manual_seed(seed)

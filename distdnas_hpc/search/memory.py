@@ -50,8 +50,10 @@ class Memory(NamedTuple):
         return f"at most {self.total / 1e9:.2f} GB of memory ({parts})"
 
 
-def search_memory(config: Config, table_sizes: Sequence[int], dense: int, sparse: int) -> Memory:
-    """Return an upper bound of a search task's peak, from the paper's dimensions down to tiny ones; allocates nothing.
+def search_memory(
+    config: Config, table_sizes: Sequence[int], dense: int, sparse: int, device: torch.device | None = None
+) -> Memory:
+    """Return an upper bound of a search task's peak, from the paper's dimensions to tiny ones; allocates no tables.
 
         tables      = 2 · 4 · rows of all tables · dim_s
         network     = 4 · weights · (4 + parts of a batch, 3 more with second order)
@@ -65,6 +67,7 @@ def search_memory(config: Config, table_sizes: Sequence[int], dense: int, sparse
     ----------
     table_sizes : rows of each embedding table.
     dense, sparse : columns of each kind.
+    device : where the task runs; None: what is needed where most is, on a GPU.
     """
     model, batch = config.model, config.search.batch_size
 
@@ -78,16 +81,19 @@ def search_memory(config: Config, table_sizes: Sequence[int], dense: int, sparse
         program=PROGRAM,
         tables=2 * 4 * sum(table_sizes) * model.dim_s,
         network=4 * weights * copies,
-        activations=round(WORKING * batch * _kept(supernet, model, dense, sparse)),
+        activations=round(WORKING * batch * _kept(supernet, model, dense, sparse, device)),
         feed=buffered + of_batches,
     )
 
 
-def _kept(supernet: Network, model: Model, dense: int, sparse: int) -> float:
+def _kept(supernet: Network, model: Model, dense: int, sparse: int, device: torch.device | None) -> float:
     """Return how many bytes a row of a forward pass adds to what is kept for the backward pass.
 
-    On the meta device attention is torch's, as on a GPU, and keeps its scores, which the CPU's kernel does not.
+    On the meta device blocks are made of torch's operations, as on a GPU, and keep more than those of a CPU, whose
+    kernels compute again what happens among the sparse vectors.
     """
+    where = "cpu" if device is not None and device.type == "cpu" else "meta"
+    supernet = supernet.to_empty(device=where)  # what is in it doesn't matter
     bytes_of = []
     for rows in (32, 64):
         kept: dict[int, int] = {}
@@ -97,7 +103,7 @@ def _kept(supernet: Network, model: Model, dense: int, sparse: int) -> float:
             kept[storage._cdata] = storage.nbytes()
             return tensor
 
-        with torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        with torch.device(where), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             embedded = torch.empty(sparse, rows, model.dim_s).transpose(0, 1).requires_grad_()
             mixing = Mixing(*(torch.empty(model.blocks, 5).requires_grad_() for _ in range(2)))
             graph = supernet(torch.empty(rows, dense), embedded, mixing)

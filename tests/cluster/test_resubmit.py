@@ -4,8 +4,9 @@ import pytest
 
 from distdnas_hpc.cluster import ended_jobs
 from distdnas_hpc.cluster.execute import end_attempt
+from distdnas_hpc.cluster.request import Request
 from distdnas_hpc.cluster.requeue import NEAR_TIME_LIMIT
-from distdnas_hpc.cluster.resubmit import Request, Resubmission, Wishes, _after, _requests, _View
+from distdnas_hpc.cluster.resubmit import Resubmission, Wishes, _after, _requests, _View
 from distdnas_hpc.errors import UserError
 from distdnas_hpc.storage import write_yaml
 from tests.cluster.small_stages import make_run, stages_of

@@ -5,9 +5,10 @@ import subprocess
 
 import pytest
 
+from distdnas_hpc.cluster.request import Request
 from distdnas_hpc.cluster.snapshot import snapshot_folder
 from distdnas_hpc.cluster.stages import Stage
-from distdnas_hpc.cluster.submission import MAX_ARRAY_SIZE, Request, dependency, plan, scripts
+from distdnas_hpc.cluster.submission import MAX_ARRAY_SIZE, dependency, plan, scripts
 from tests.cluster.small_stages import small_config
 
 PARSE = Stage("parse", ("1", "2"), dict)

@@ -95,3 +95,10 @@ def test_the_report_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_mean_that_is_just_being_written_is_not_read(run):
+    """Runs of a study read one another while they are at work."""
+    (run.path / "aggregate/all/result.yaml").unlink()
+    (run.path / "aggregate/all/architecture_t0.2.yaml").unlink()
+    assert read_results(run.path).found is None

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from distdnas_hpc.config import Config
 from distdnas_hpc.nn.architecture import Architecture
@@ -24,7 +25,7 @@ def make_config(folder, **search) -> Config:
         {
             "run": folder / "run",
             "data": {"schema": {"dense": 2, "sparse": 3}, "raw": f"{folder}/day_{{day}}", "days": 2},
-            "model": {"blocks": 2, "dim_d": 64, "dim_s": 16, "n_s": 16},
+            "model": {"blocks": 6, "dim_d": 64, "dim_s": 16, "n_s": 16},
             "cost": {"samples": 20, "trees": 10, "latency_weight": 0},
             "search": {"days": "1-2", "batch_size": BATCH} | search,
             "train": {"days": 1, "test_day": 2, "warmup_days": 0},
@@ -35,7 +36,7 @@ def make_config(folder, **search) -> Config:
 def test_adds_up_what_a_task_holds(tmp_path):
     config = make_config(tmp_path)
     memory = search_memory(config, (10, 100, 1000), 2, 3)
-    weights = network_cost(lambda: Network(Architecture.full(2), config.model, 2, 3), 2, 3, 16).parameters
+    weights = network_cost(lambda: Network(Architecture.full(6), config.model, 2, 3), 2, 3, 16).parameters
     assert memory.tables == 2 * 1110 * 16 * 4
     assert memory.network == weights * 4 * (4 + 1)  # of each weight: itself, gradient, two moments; the batch is a part
     assert memory.feed == 2 * 64 * 16_384 * (1 + 2 * 4 + 3 * 4 + 2 * 8) + 6 * BATCH * (4 + 2 * 4 + 3 * 8)
@@ -86,7 +87,7 @@ def test_a_process_stays_within_it_however_long_the_day(tmp_path):
     command = [sys.executable, "-c", PEAKS, tmp_path]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
     before, short, long = (1024 * int(line) for line in done.stdout.split())
-    memory = search_memory(make_config(tmp_path), manifest.table_sizes, 2, 3)
+    memory = search_memory(make_config(tmp_path), manifest.table_sizes, 2, 3, torch.device("cpu"))
     assert long < memory.total
     assert short - before > memory.activations / 2, "activations are most of what is measured"
     assert long - short < memory.activations / 4

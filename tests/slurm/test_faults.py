@@ -17,11 +17,12 @@ import pytest
 import yaml
 
 from distdnas_hpc.cluster.queue import queue
+from distdnas_hpc.cluster.request import Request
 from distdnas_hpc.cluster.resubmit import Wishes
 from distdnas_hpc.cluster.resubmit import resubmit as mend
 from distdnas_hpc.cluster.slurm import wait
 from distdnas_hpc.cluster.status import submitted_jobs
-from distdnas_hpc.cluster.submission import Request, submit
+from distdnas_hpc.cluster.submission import submit
 from distdnas_hpc.storage import read_yaml
 from tests.cluster.small_stages import make_run, plan, run_task, stages_of
 from tests.cluster.small_stages import states as small_states
