@@ -50,7 +50,7 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     if torch.is_grad_enabled():
         found: Tensor = _Product.apply(a, b, bias)  # type: ignore[no-untyped-call]
         return found
-    return linear(a, b, bias) if len(a) * b.numel() < FEW else _multiply(a, b, bias)
+    return linear(a, b, bias) if len(a) * b.numel() < FEW else multiply(a, b, bias)
 
 
 class _Product(torch.autograd.Function):
