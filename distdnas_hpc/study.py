@@ -8,7 +8,7 @@ A study's stages are those of its runs, named by their folders (study/NAME/searc
 them, each after what it waits for, and one look, one resubmission and one cancellation are for the whole study.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ def variants(config: Config) -> Iterator[Variant]:
     study = config.study
     if study is None:
         raise UserError("The config has no 'study'; add that section, as in configs/study_quickstart.yaml.")
+    begun: set[int] = set()  # seeds, whose first run trains the published models
     for strategy in study.strategies:
         gammas: tuple[float | None, ...] = study.gamma or (config.search.gamma,)
         if strategy in ("distributed", "supernet"):
@@ -52,7 +53,9 @@ def variants(config: Config) -> Iterator[Variant]:
         for gamma in gammas:
             for seed in study.seeds or (config.seed,):
                 name = strategy + (f"_g{gamma:g}" if gamma is not None else "") + f"_s{seed}"
-                yield Variant(name, strategy, gamma, seed, _config(config, name, strategy, gamma, seed))
+                beside = () if seed in begun else study.baselines
+                begun.add(seed)
+                yield Variant(name, strategy, gamma, seed, _config(config, name, strategy, gamma, seed, beside))
 
 
 def prepare(config: Config) -> RunFolder:
@@ -128,7 +131,10 @@ def study_results(config: Config) -> list[Results]:
     return [read_results(variant.config.run) for variant in variants(config) if _has_config(variant.config.run)]
 
 
-def _config(config: Config, name: str, strategy: Strategy, gamma: float | None, seed: int) -> Config:
+def _config(
+    config: Config, name: str, strategy: Strategy, gamma: float | None, seed: int, beside: Sequence[str]
+) -> Config:
+    """Return the config of one run; `beside` are the published models that it trains."""
     tree = config.to_dict()
     tree |= {"run": config.run / STUDY / name, "prepared": config.prepared or config.run, "study": None}
     tree |= {"strategy": strategy, "seed": seed}
@@ -137,7 +143,7 @@ def _config(config: Config, name: str, strategy: Strategy, gamma: float | None, 
         tree["search"].pop("gamma")
     if strategy == "supernet":  # θ keeps everything
         tree["search"]["theta"] = tree["search"]["theta"][:1]
-    tree["train"] = {**tree["train"], "baselines": []}
+    tree["train"] = {**tree["train"], "baselines": beside}
     return Config.model_validate(tree)
 
 

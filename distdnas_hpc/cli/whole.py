@@ -101,7 +101,7 @@ def study(
     command = f"distdnas study {config_file}"
     with ends_told(command, f"distdnas status {config.run}" if config.cluster.executor == "slurm" else None):
         run = launch_study(config, err, detach=detach)
-    rows = strategy_rows(study_results(config))
+    rows = strategy_rows(study_results(config), published=True)
     if as_json:
         typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
     else:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from distdnas_hpc.config.section import OneOrMore, Section
+from distdnas_hpc.config.train import Baseline
 
 Strategy = Literal["distdnas", "distributed", "one_shot", "fresh", "supernet"]
 """How an architecture is found (paper, Table II): a search a day with γ, or without (γ = 0); one search over all days;
@@ -19,6 +20,9 @@ class Study(Section):
         None, description="γ of the strategies that have one; default: search.gamma"
     )
     seeds: OneOrMore[Annotated[int, Field(ge=0)]] | None = Field(None, description="default: the config's seed")
+    baselines: tuple[Baseline, ...] = Field(
+        (), description="published models trained beside, with each seed, in the run of the first strategy and γ"
+    )
 
     @field_validator("strategies")
     @classmethod

@@ -25,31 +25,38 @@ WHOLE = "all"
 """Name of the task of a search over all days."""
 
 
-def strategy_rows(runs: Sequence[Results]) -> list[Row]:
-    """Return a row for each run and network that it found; one with γ = 0 is distributed DNAS in any case."""
+def strategy_rows(runs: Sequence[Results], *, published: bool = False) -> list[Row]:
+    """Return a row for each run and network that it found; one with γ = 0 is distributed DNAS in any case.
+
+    `published` asks for the published models too that runs trained beside.
+    """
     rows = []
     for results in runs:
         config, search = results.config, search_converged(results)
         without_gamma = config.strategy == "distdnas" and config.search.gamma == 0
         strategy: Strategy = "distributed" if without_gamma else config.strategy
         gamma = None if strategy in ("distributed", "supernet") else config.search.gamma
-        found = [candidate for candidate in candidates(config) if candidate.model == DISTDNAS]
-        rows += [row_of(results.run, candidate, strategy, gamma, config.seed, search) for candidate in found]
+        told = [candidate for candidate in candidates(config) if published or candidate.model == DISTDNAS]
+        rows += [row_of(results.run, candidate, strategy, gamma, config.seed, search) for candidate in told]
     return rows
 
 
 def row_of(run: Path, candidate: Candidate, strategy: Strategy, gamma: float | None, seed: int, search: str) -> Row:
-    """Return what a run tells of one network, whose search ended as `search` says; it may not be there yet."""
+    """Return what a run tells of one network, whose search ended as `search` says; it may not be there yet.
+
+    A published model that a study trains beside stands under its own name, without a search.
+    """
     path = run / "train" / candidate.task / "result.yaml"
     told = read_yaml(path) if path.is_file() else {}
+    found = candidate.model == DISTDNAS
     return Row(
-        strategy=strategy,
-        title=TITLES[strategy],
-        gamma=gamma,
+        strategy=strategy if found else candidate.model,
+        title=TITLES[strategy] if found else told.get("title", candidate.model),
+        gamma=gamma if found else None,
         seed=seed,
         theta=candidate.theta if strategy != "supernet" else None,
         copies=candidate.copies or 1,
-        search=search,
+        search=search if found else "n/a",
         training=_training_converged(told, search),
         macs=told.get("macs"),
         ne=told.get("ne"),

@@ -99,6 +99,11 @@ def search_day(
     torch.manual_seed(seed)
     gumbel = torch.Generator().manual_seed(config.seed_of("search", name, "gumbel"))
     supernet = Network(Architecture.full(config.model.blocks), config.model, dense, sparse)
+    # The supernet begins with the days' click rate. Else modules would first be preferred for how fast they bring the
+    # logit down from 0, which is most of the loss where clicks are rare and days are short (docs/evidence.md).
+    clicks = sum(manifest.days[each].clicks for each in days)
+    if 0 < clicks < rows:
+        torch.nn.init.constant_(supernet.head.bias, math.log(clicks / (rows - clicks)))
     embedding = Embedding(manifest.table_sizes, config.model.dim_s)
     model = CTRModel(embedding, supernet, config.optimizer.precision).to(device)
     weights = ArchitectureWeights(config.model.blocks).to(device)

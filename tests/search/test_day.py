@@ -99,6 +99,8 @@ def test_is_the_textbook_loop(planted, tmp_path, architecture_after, w_alone):
     config, (_, manifest, importance) = make_config(planted[0]), planted
     torch.manual_seed(config.seed_of("search", "day_01"))
     network = Network(Architecture.full(2), config.model, 2, 3)
+    clicks = manifest.days[1].clicks / manifest.days[1].rows
+    torch.nn.init.constant_(network.head.bias, np.log(clicks / (1 - clicks)))
     model = CTRModel(Embedding(manifest.table_sizes, 8), network)
     weights = ArchitectureWeights(2)
     optimizers = Optimizers(model, config.optimizer)

@@ -1,0 +1,1 @@
+"""What docs/evidence.md claims, from studies to its tables."""
