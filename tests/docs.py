@@ -18,7 +18,7 @@ def commands_of(page: str) -> list[list[str]]:
 def run(command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run a command as from a checkout that lies in `folder`, where no Slurm is: what it would submit runs in line."""
     if command[0] == "distdnas":
-        inline = ["--cluster", "inline"] if command[1] in ("run", "prepare", "cost") else []
+        inline = ["--cluster", "inline"] if command[1] in ("run", "compare", "prepare", "cost") else []
         words = [*COMMAND, *(word for word in command[1:] if word != "--detach"), *inline]
     else:
         assert command[0] == "python"

@@ -15,6 +15,9 @@ from distdnas_hpc.nn.products import Linear
 from distdnas_hpc.nn.sparse_modules import SPARSE
 from distdnas_hpc.nn.sparse_side import sparse_side
 
+_KNOWN = frozenset((*DENSE.values(), *SPARSE.values()))
+"""Modules that the kernels compute; what derives from one computes for itself."""
+
 
 class Block(nn.Module):
     """One choice block.
@@ -82,7 +85,7 @@ def factorization_machine(vectors: Tensor) -> Tensor:
 
 def _takes_kernels(modules: nn.ModuleDict, x: BlockInput) -> bool:
     watched = any(module._forward_hooks for module in modules.values())  # by nn.probe
-    return vector_products.has_kernels(x.sparse) and not watched
+    return vector_products.has_kernels(x.sparse) and not watched and _KNOWN.issuperset(map(type, modules.values()))
 
 
 def _sum(modules: nn.ModuleDict, x: BlockInput, order: tuple[str, ...], weights: Tensor | None) -> Tensor:
