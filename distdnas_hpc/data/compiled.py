@@ -1,5 +1,6 @@
 """How kernels become machine code."""
 
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,11 @@ def compiled(kernel: Kernel) -> Kernel:
     return cast(Kernel, dispatcher)
 
 
-def _imported(names: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the numbers among a module's names, and of its functions when they changed and what they are made of."""
+def _imported(names: dict[str, Any]) -> str:
+    """Return a hash of the numbers among a module's names, and of its functions' times and what they are made of.
+
+    A hash, because kernels made of kernels made of kernels would have a stamp as long as all ways from one to another.
+    """
     found: list[tuple[str, Any]] = []
     for name, value in sorted(names.items()):
         if isinstance(value, int | float | np.generic):
@@ -39,4 +43,4 @@ def _imported(names: dict[str, Any]) -> list[tuple[str, Any]]:
             path = getattr(sys.modules.get(getattr(value, "__module__", "")), "__file__", None)
             if path is not None:
                 found.append((name, (Path(path).stat().st_mtime_ns, getattr(value, "made_of", None))))
-    return found
+    return hashlib.sha256(repr(found).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The report of a study: what each strategy of search found, over seeds, on one page beside the reports of its runs."""
+"""The report of a study on one page: what each strategy of search found over seeds, and published models beside."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from distdnas_hpc.report.timeline import duration
 from distdnas_hpc.report.words import days_in_words
 from distdnas_hpc.storage import write_text
 
-HEADERS = ("Strategy", "Search converged?", "Training converged?", "MACs (M)", "AUC", "NE", "Seeds")
+HEADERS = ("Network", "Search converged?", "Training converged?", "MACs (M)", "AUC", "NE", "Seeds")
 
 
 def write_study_report(folder: Path, config: Config, runs: Sequence[Results]) -> Path:
@@ -37,7 +37,7 @@ def write_study_report(folder: Path, config: Config, runs: Sequence[Results]) ->
 
 def render(name: str, config: Config, runs: Sequence[Results]) -> str:
     """Return the page as HTML."""
-    rows = strategy_rows(runs)
+    rows = strategy_rows(runs, published=True)
     found = summaries(rows)
     return document(
         f"{name} · study",
@@ -59,7 +59,7 @@ def render(name: str, config: Config, runs: Sequence[Results]) -> str:
 
 
 def headline(found: Sequence[Summary], config: Config) -> str:
-    """Say which strategy has the lowest mean NE, and whether that is more than seeds differ."""
+    """Say which network has the lowest mean NE, and whether that is more than seeds differ."""
     tested = [(each, each.ne) for each in found if each.ne is not None]
     if not tested:
         return "No network of the study is trained yet."
@@ -111,7 +111,7 @@ def _strategies(found: Sequence[Summary], config: Config) -> Markup:
             "p",
             "Mean over seeds ± their standard deviation. MACs are multiply-accumulates a sample. NE is the LogLoss "
             "divided by the entropy of the test day’s click rate, so 1 is what the rate alone achieves; lower is "
-            "better. Two strategies differ only if they lie further apart than seeds do.",
+            "better. Two networks differ only if they lie further apart than seeds do.",
             class_="note",
         ),
         tag(
@@ -133,6 +133,7 @@ def _runs(rows: Sequence[Row], runs: Sequence[Results]) -> Markup:
             tag("a", Path(row.run).name, href=f"{Path(row.run).name}/report.html")
             if row.run in reports
             else Path(row.run).name,
+            row.title,
             "–" if row.theta is None else f"{row.theta:g}",
             f"{row.copies}",
             row.search,
@@ -144,7 +145,7 @@ def _runs(rows: Sequence[Row], runs: Sequence[Results]) -> Markup:
         )
         for row in rows
     ]
-    headers = ("Run", "θ", "M", "Search", "Training", "MACs (M)", "AUC", "NE ± SE", "Run’s task time")
+    headers = ("Run", "Network", "θ", "M", "Search", "Training", "MACs (M)", "AUC", "NE ± SE", "Run’s task time")
     return join(
         table(headers, cells, "stack"),
         tag(

@@ -61,9 +61,19 @@ class SyntheticRun:
             shutil.rmtree(self.path / "search")
             (self.path / "aggregate/all/aggregate.yaml").unlink()
         if ne is not None:
-            result = self.path / "train/distdnas_t0.2_m1/result.yaml"
-            write_yaml(result, {**read_yaml(result), "ne": ne})
+            self.write_ne("distdnas_t0.2_m1", ne)
         return self
+
+    def write_ne(self, model: str, ne: float) -> None:
+        result = self.path / "train" / model / "result.yaml"
+        write_yaml(result, {**read_yaml(result), "ne": ne})
+
+    def leave_out_published(self) -> None:
+        tree = read_yaml(self.path / "config.yaml")
+        write_yaml(self.path / "config.yaml", {**tree, "train": {**tree["train"], "baselines": []}})
+        for folder in (self.path / "train").iterdir():
+            if not folder.name.startswith("distdnas"):
+                shutil.rmtree(folder)
 
     def write_result(self, stage: str, task: str, result: dict, seconds: float = 4.0) -> Path:
         folder = self.path / stage / task
@@ -180,6 +190,10 @@ def synthetic_study(path: Path) -> Path:
             run = SyntheticRun(path / "study" / name).become(
                 strategy, seed=seed, ne=0.90 + 0.03 * k + 0.02 * (seed - 1)
             )
+            if k == 0:  # published models are trained once a seed, beside the first strategy
+                run.write_ne("dlrm", 0.96)
+            else:
+                run.leave_out_published()
             write_report(run.path)
     return study.path
 

@@ -71,7 +71,7 @@ def test_pages_of_other_strategies_and_of_a_study(scheme, chromium, tmp_path):
     assert [(view["overflow"], view["left"], view["right"]) for view in seen] == [(0, 0, 0)] * 6
     assert min(view["contrast"] for view in seen) >= LEGIBLE
     assert seen[0]["rows"] == seen[1]["rows"]
-    assert [row[0] for row in seen[0]["rows"]] == ["Strategy", "DistDNAS", "One-shot DNAS", "SuperNet"]
+    assert [row[0] for row in seen[0]["rows"]] == ["Network", "DistDNAS", "DLRM", "One-shot DNAS", "SuperNet"]
 
 
 def test_extremes(chromium, tmp_path):

@@ -52,12 +52,15 @@ def study_page(path):
 def test_a_study_over_its_seeds(tmp_path):
     page, runs = study_page(synthetic_study(tmp_path / "comparison"))
     (strategies, every) = page.tables
-    assert [row[0] for row in strategies] == ["Strategy", "DistDNAS", "One-shot DNAS", "SuperNet"]
+    assert [row[0] for row in strategies] == ["Network", "DistDNAS", "DLRM", "One-shot DNAS", "SuperNet"]
     assert strategies[1][1:] == ["yes", "yes", "0.900", "0.7112", "0.9100 ± 0.014", "2 of 2"]
-    assert strategies[3][1:3] == ["n/a", "yes"]
-    assert [row[0] for row in every[1:]] == [results.run.name for results in runs]
+    assert strategies[2][1:] == ["n/a", "yes", "1.200", "0.7051", "0.9600", "2 of 2"]
+    assert strategies[4][1:3] == ["n/a", "yes"]
+    of_runs = [results.run.name for results in (runs[0], runs[0], runs[1], runs[1], *runs[2:])]  # with DLRM or not
+    assert [row[0] for row in every[1:]] == of_runs
+    assert [row[1] for row in every[1:5]] == ["DistDNAS", "DLRM"] * 2
     links = [value for name, value in page.attributes if name == "href"]
-    assert links == [f"{results.run.name}/report.html" for results in runs], "pages beside it, no network"
+    assert links == [f"{name}/report.html" for name in of_runs], "pages beside it, no network"
     assert "DistDNAS has the lowest NE on day 6: 0.9100 ± 0.014; One-shot DNAS follows with 0.9400" in page.words
     assert "more than two standard deviations between seeds behind" in page.words
     plot = page.drawings["pareto-ne"]
@@ -67,7 +70,7 @@ def test_a_study_over_its_seeds(tmp_path):
 
 def test_a_study_that_has_just_begun(tmp_path):
     path = synthetic_study(tmp_path / "comparison")
-    for result in path.glob("study/*/train/distdnas*/result.yaml"):
+    for result in path.glob("study/*/train/*/result.yaml"):
         result.unlink()
     page, _ = study_page(path)
     assert "No network of the study is trained yet." in page.words
