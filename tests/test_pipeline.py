@@ -50,19 +50,6 @@ def test_stages_are_those_of_the_design(tmp_path):
     assert [name for name, stage in stages.items() if stage.gpu] == ["cost", "search", "train"]
 
 
-@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
-def test_a_task_tells_torch_its_threads_and_whether_to_use_tf32(tmp_path, monkeypatch, tf32_restored, precision):
-    import torch
-
-    told = []
-    monkeypatch.setattr(torch, "set_num_threads", told.append)
-    torch.backends.cuda.matmul.allow_tf32 = precision != "tf32"
-    path = write_config(tmp_path, cluster={"threads": 3, "device": "cpu"}, optimizer={"precision": precision})
-    assert pipeline._device(load_config(path)) == torch.device("cpu")
-    assert told == [3]
-    assert torch.backends.cuda.matmul.allow_tf32 == (precision == "tf32")
-
-
 def test_lists_its_stages_without_torch(tmp_path):
     """`status` on a login node must not wait for it, nor need it."""
     import subprocess

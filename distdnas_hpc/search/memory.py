@@ -15,8 +15,8 @@ from distdnas_hpc.nn.network import Mixing, Network
 from distdnas_hpc.nn.row_parallel import parts_of
 from distdnas_hpc.search.bilevel import BATCHES
 
-PROGRAM = 750_000_000
-"""Python, torch and other libraries, compiled kernels: 500 MB at first, and what the first steps bring."""
+PROGRAM = 1_000_000_000
+"""Python, torch and other libraries, 500 MB at first; what the first steps bring, and 250 MB to compile the kernels."""
 
 WORKING = 1.1
 """Bytes in the middle of a backward pass for each that the forward pass kept; seen on CPUs, which keep less: 0.9."""

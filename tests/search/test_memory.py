@@ -41,7 +41,7 @@ def test_adds_up_what_a_task_holds(tmp_path):
     assert memory.network == weights * 4 * (4 + 1)  # of each weight: itself, gradient, two moments; the batch is a part
     assert memory.feed == 2 * 64 * 16_384 * (1 + 2 * 4 + 3 * 4 + 2 * 8) + 6 * BATCH * (4 + 2 * 4 + 3 * 8)
     assert memory.total == sum(memory)
-    assert str(memory).startswith(f"at most {memory.total / 1e9:.2f} GB of memory (program 0.75, tables 0.00,")
+    assert str(memory).startswith(f"at most {memory.total / 1e9:.2f} GB of memory (program 1.00, tables 0.00,")
 
 
 def test_activations_grow_with_the_batch_and_second_order_keeps_three_more_networks(tmp_path):
