@@ -198,9 +198,11 @@ def test_a_job_that_dies_is_explained_by_the_controller_or_by_the_accounting(slu
     go(run)
     assert list(finish(run).values()) == ["done", "lost", "done", "pending"]
     job = submissions(run)["search"]["jobs"][1]
-    assert look(run)["search/2"].reason == f"its job {job} died without a word; Slurm says FAILED"
+    assert look(run)["search/2"].reason == (
+        f"its job {job} died without a word; Slurm says FAILED; killed (exit status 137): often out of memory"
+    )
     sacct_alone(tmp_path, monkeypatch)
-    slurm.wait(lambda: run_status(run, stages_of(run), set())[1].reason.endswith("Slurm says FAILED"), "sacct's word")
+    slurm.wait(lambda: "Slurm says FAILED" in run_status(run, stages_of(run), set())[1].reason, "sacct's word")
 
 
 def test_without_accounting_everything_works_and_less_is_known(slurm, tmp_path, monkeypatch):
@@ -218,7 +220,7 @@ def test_without_accounting_everything_works_and_less_is_known(slurm, tmp_path, 
     sacct_alone(tmp_path, monkeypatch)
     told = run_status(run, stages_of(run), set())
     assert [each.state for each in told] == ["done", "lost", "done", "pending"]
-    assert told[1].reason.endswith("died without a word")
+    assert told[1].reason.endswith("died without a word; killed (exit status 137): often out of memory")
 
 
 def sacct_alone(tmp_path, monkeypatch):
