@@ -35,6 +35,10 @@ class Network(nn.Module):
         super().__init__()
         self.copies = nn.ModuleList(Copy(architecture, model, dense, sparse) for _ in range(copies))
         self.head = Linear(copies * (model.dim_d + (model.n_s + model.merged) * model.dim_s), 1)
+        # It reads what LayerNorm has scaled: torch's usual weights would begin with a random logit for every row (its
+        # deviation is 0.6), which short searches and trainings spend their steps to unlearn (docs/evidence.md).
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, dense: Tensor, embedded: Tensor, mixing: Mixing | None = None) -> Tensor:
         """Return one logit a row, (B,).

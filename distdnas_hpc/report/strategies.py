@@ -3,7 +3,6 @@
 `docs/study.md` says what 'converged' means.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from distdnas_hpc.config import Config, Strategy
 from distdnas_hpc.data.manifest import Manifest
 from distdnas_hpc.report.results import Results
 from distdnas_hpc.report.study_table import Row
+from distdnas_hpc.search.learning import entropy
 from distdnas_hpc.storage import read_yaml
 from distdnas_hpc.train.candidates import DISTDNAS, TITLES, Candidate, candidates
 
@@ -99,11 +99,6 @@ def last_loss(trajectory: Path) -> float:
     table = pq.read_table(trajectory, columns=["step", "loss_w"])
     step, loss = (np.asarray(table[name].to_numpy(), np.float64) for name in ("step", "loss_w"))
     return float(loss[step > (1 - LAST) * step[-1]].mean())
-
-
-def entropy(rate: float) -> float:
-    """Return the LogLoss, in nats, of answering `rate`, the share of clicks, to every row."""
-    return -sum(p * math.log(p) for p in (rate, 1 - rate) if p > 0)
 
 
 def _training_converged(result: dict[str, Any], search: str) -> str:

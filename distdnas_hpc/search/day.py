@@ -24,6 +24,7 @@ from distdnas_hpc.nn.optim import Optimizers, warmup
 from distdnas_hpc.progress import Progress
 from distdnas_hpc.search.bilevel import BATCHES, Bilevel
 from distdnas_hpc.search.cost import CostImportance
+from distdnas_hpc.search.learning import doubt, supernet_ne
 from distdnas_hpc.search.memory import search_memory
 from distdnas_hpc.search.weights import ArchitectureWeights
 from distdnas_hpc.storage import CHECKPOINTS, write_yaml
@@ -66,7 +67,7 @@ def search_day(
     Returns
     -------
     dict with rows, steps (of two batches, with `search.bilevel: joint` of one), seconds, rows_per_second, loss_w,
-    loss_architecture.
+    loss_architecture, ne (the supernet's, see `search.learning`).
 
     Raises
     ------
@@ -94,16 +95,16 @@ def search_day(
     steps = sum(len(feed) // batches_a_step for feed in feeds.values())
     dense, sparse = len(manifest.dense_columns), len(manifest.sparse_columns)
     memory = search_memory(config, manifest.table_sizes, dense, sparse, device)
-    rows = sum(feed.rows for feed in feeds.values())
-    log.info("day %s: %d rows, %d steps; %s", ", ".join(map(str, days)), rows, steps, memory)
+    rows_of_days = sum(feed.rows for feed in feeds.values())
+    log.info("day %s: %d rows, %d steps; %s", ", ".join(map(str, days)), rows_of_days, steps, memory)
     torch.manual_seed(seed)
     gumbel = torch.Generator().manual_seed(config.seed_of("search", name, "gumbel"))
     supernet = Network(Architecture.full(config.model.blocks), config.model, dense, sparse)
     # The supernet begins with the days' click rate. Else modules would first be preferred for how fast they bring the
     # logit down from 0, which is most of the loss where clicks are rare and days are short (docs/evidence.md).
     clicks = sum(manifest.days[each].clicks for each in days)
-    if 0 < clicks < rows:
-        torch.nn.init.constant_(supernet.head.bias, math.log(clicks / (rows - clicks)))
+    if 0 < clicks < rows_of_days:
+        torch.nn.init.constant_(supernet.head.bias, math.log(clicks / (rows_of_days - clicks)))
     embedding = Embedding(manifest.table_sizes, config.model.dim_s)
     model = CTRModel(embedding, supernet, config.optimizer.precision).to(device)
     weights = ArchitectureWeights(config.model.blocks).to(device)
@@ -147,6 +148,9 @@ def search_day(
     peak = trajectory.points[-1]["memory_bytes"] / 1e9
     names = ", ".join(map(str, days))
     log.info("day %s searched: %d rows, %d steps, loss %.4f, %.2f GB", names, rows, steps, trajectory.loss, peak)
+    ne = supernet_ne(trajectory.points, clicks / rows_of_days)
+    if doubted := doubt(ne):
+        log.warning("day %s: %s", names, doubted)
     return {
         "rows": rows,
         "steps": steps,
@@ -154,6 +158,7 @@ def search_day(
         "rows_per_second": rows / seconds,
         "loss_w": trajectory.points[-1]["loss_w"],
         "loss_architecture": trajectory.points[-1]["loss_architecture"],
+        "ne": ne,
     }
 
 
