@@ -59,8 +59,8 @@ class Ours:
     def __init__(
         self, config: Config, importance: Mixing, batches: Iterator[Batch], table_sizes: Sequence[int] = TABLE_SIZES
     ) -> None:
-        network = Network(Architecture.full(config.model.blocks), config.model, DENSE, len(table_sizes))
-        model = CTRModel(Embedding(table_sizes, config.model.dim_s), network)
+        self.network = Network(Architecture.full(config.model.blocks), config.model, DENSE, len(table_sizes))
+        model = CTRModel(Embedding(table_sizes, config.model.dim_s), self.network)
         weights = ArchitectureWeights(config.model.blocks)
         architecture_optimizer = torch.optim.Adam(weights.parameters(), lr=config.search.architecture_lr)
         w_optimizers, gumbel = Optimizers(model, config.optimizer), torch.Generator().manual_seed(1)
@@ -165,13 +165,17 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def difference(ours: Ours, naive: NaiveSearch, batch: Batch) -> float:
-    """Return how far the two supernets' logits are apart on equal weights and embeddings, relative to the largest."""
-    naive.supernet.load_state_dict(ours.bilevel.model.network.state_dict())
+    """Return how far the two supernets' logits are apart on equal weights and embeddings, relative to the largest.
+
+    Heads are given torch's usual weights for it: ours begins at 0, and so would all logits.
+    """
+    ours.network.head.reset_parameters()
+    naive.supernet.load_state_dict(ours.network.state_dict())
     with torch.no_grad():
         embedded = ours.bilevel.model.embedding(batch.sparse)
         mixing = ours.bilevel.weights.sample(1.0, torch.Generator().manual_seed(2))
         expected = naive.supernet(batch.dense, embedded, mixing)
-        found = ours.bilevel.model.network(batch.dense, embedded, mixing)
+        found = ours.network(batch.dense, embedded, mixing)
     return float((found - expected).abs().max() / expected.abs().max())
 
 

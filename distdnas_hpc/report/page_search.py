@@ -9,6 +9,7 @@ from distdnas_hpc.report.results import Results
 from distdnas_hpc.report.table import millions
 from distdnas_hpc.report.timeline import duration
 from distdnas_hpc.report.words import days_in_words
+from distdnas_hpc.search.learning import doubt
 
 
 def architecture_section(results: Results) -> Markup:
@@ -83,6 +84,7 @@ def search_section(results: Results) -> Markup:
             day.what.removeprefix("days ").removeprefix("day "),
             f"{day.rows:,}",
             duration(day.seconds),
+            f"{day.ne[0]:.3f} → {day.ne[-1]:.3f}" if day.ne else "–",
             f"{millions(day.expected_macs[0])} → {millions(day.expected_macs[-1])}",
         )
         for day in days
@@ -94,9 +96,17 @@ def search_section(results: Results) -> Markup:
     )
     theta = results.config.search.theta[0]
     by_day = " and day; hover over a line for its day" if len(days) > 1 else ""
+    head = ("Days" if results.whole else "Day", "Rows", "Task time", "Supernet’s NE", "Expected MACs (M)")
     return join(
         note,
-        table(("Days" if results.whole else "Day", "Rows", "Task time", "Expected MACs (M)"), rows, "narrow"),
+        table(head, rows, "narrow"),
+        tag(
+            "p",
+            "Supernet’s NE: its LogLoss in the first and in the last quarter of the search, divided by the entropy of "
+            "the click rate. Weights mean something as far as it falls below 1.",
+            class_="note",
+        ),
+        *(absent(f"{day.what.capitalize()}: {doubted}") for day in days if (doubted := doubt(day.ne))),
         *(
             join(
                 tag("h3", heading),

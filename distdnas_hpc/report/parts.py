@@ -99,12 +99,14 @@ class Cost:
 class Searched:
     """What one task of search did over time: `step` and `expected_macs` (points,), `alpha` and `beta` (points, N, 5).
 
-    `what` it searched, in words: 'day 3', or in a single task 'days 1–4'.
+    `what` it searched, in words: 'day 3', or in a single task 'days 1–4'. `ne` is the supernet's by quarters, see
+    `search.learning`; empty where days are of one class, and in runs from before it was written.
     """
 
     what: str
     rows: int
     seconds: float
+    ne: tuple[float, ...]
     step: Array
     alpha: Array
     beta: Array

@@ -177,6 +177,7 @@ def _read_search(days: Sequence[int], folder: Path) -> Searched:
     result, path = read_yaml(folder / "result.yaml"), folder / "trajectory.parquet"
     with _naming(folder / "result.yaml"):
         rows, seconds = int(result["rows"]), float(result["task"]["seconds"])
+        ne = tuple(float(quarter) for quarter in result.get("ne", ()))
     with _naming(path):
         table = pq.read_table(path)
         columns = {name: np.asarray(table[name].to_numpy(), np.float64) for name in ("step", "expected_macs")}
@@ -185,7 +186,7 @@ def _read_search(days: Sequence[int], folder: Path) -> Searched:
             for side, modules in (("alpha", DENSE_MODULES), ("beta", SPARSE_MODULES))
         }
     what = days_in_words(days)
-    return Searched(what, rows, seconds, columns["step"], sides["alpha"], sides["beta"], columns["expected_macs"])
+    return Searched(what, rows, seconds, ne, columns["step"], sides["alpha"], sides["beta"], columns["expected_macs"])
 
 
 def _read_found(folder: Path, thetas: Sequence[float]) -> Found:

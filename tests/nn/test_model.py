@@ -8,6 +8,7 @@ from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.network import Mixing, Network
+from tests.nn.heads import with_head
 
 SIZES = (5, 20, 300)
 ROWS = 64
@@ -15,7 +16,7 @@ ROWS = 64
 
 def make(model, precision):
     torch.manual_seed(0)
-    network = Network(Architecture.full(model.blocks), model, 2, len(SIZES))
+    network = with_head(Network(Architecture.full(model.blocks), model, 2, len(SIZES)))
     return CTRModel(Embedding(SIZES, model.dim_s), network, precision)
 
 

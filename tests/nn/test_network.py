@@ -6,6 +6,7 @@ import torch
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.macs import network_cost
 from distdnas_hpc.nn.network import Mixing, Network
+from tests.nn.heads import with_head
 
 DENSE, SPARSE = 3, 8
 SMALL = Architecture((("linear",), ("pin", "crossnet"), ("dot_product",)), (("pma",), ("identity3d",), ("embed_fc",)))
@@ -20,8 +21,12 @@ def test_gives_one_logit_a_row(model):
     assert Network(SMALL, model, DENSE, SPARSE)(*inputs(model)).shape == (6,)
 
 
+def test_begins_with_the_same_logit_for_every_row(model):
+    assert not Network(SMALL, model, DENSE, SPARSE)(*inputs(model)).any()
+
+
 def test_blocks_read_the_two_dense_outputs_and_the_one_sparse_output_before_them(model):
-    network = Network(SMALL, model, DENSE, SPARSE)
+    network = with_head(Network(SMALL, model, DENSE, SPARSE))
     seen, made = [], []
     for block in network.copies[0].blocks:
         block.register_forward_hook(lambda _, args, output: seen.append(args[0]))
@@ -45,7 +50,7 @@ def test_blocks_read_the_two_dense_outputs_and_the_one_sparse_output_before_them
 
 
 def test_one_hot_mixing_of_the_supernet_is_the_discrete_network(model):
-    supernet = Network(Architecture.full(3), model, DENSE, SPARSE)
+    supernet = with_head(Network(Architecture.full(3), model, DENSE, SPARSE))
     discrete = Network(SMALL, model, DENSE, SPARSE)
     discrete.load_state_dict(supernet.state_dict(), strict=False)
     dense, sparse = torch.zeros(3, 5), torch.zeros(3, 5)
@@ -55,7 +60,7 @@ def test_one_hot_mixing_of_the_supernet_is_the_discrete_network(model):
 
 
 def test_every_weight_of_the_supernet_gets_a_gradient(model):
-    supernet = Network(Architecture.full(3), model, DENSE, SPARSE)
+    supernet = with_head(Network(Architecture.full(3), model, DENSE, SPARSE))
     mixing = Mixing(torch.full((3, 5), 0.2, requires_grad=True), torch.full((3, 5), 0.2, requires_grad=True))
     supernet(*inputs(model), mixing).square().sum().backward()
     silent = [name for name, p in supernet.named_parameters() if p.grad is None or not p.grad.any()]
@@ -75,7 +80,7 @@ def test_copies_multiply_macs_and_parameters(model, copies):
 
 
 def test_copies_are_independent_and_meet_in_the_head(model):
-    network = Network(SMALL, model, DENSE, SPARSE, copies=2)
+    network = with_head(Network(SMALL, model, DENSE, SPARSE, copies=2))
     singles = [Network(SMALL, model, DENSE, SPARSE) for _ in range(2)]
     for single, copy, weight in zip(singles, network.copies, network.head.weight.chunk(2, dim=1)):
         single.copies[0].load_state_dict(copy.state_dict())
@@ -90,5 +95,5 @@ def test_stays_in_range_at_the_papers_depth(model):
     """Seven blocks multiply; without the LayerNorms the logits overflow on inputs as large as these."""
     deep = model.model_copy(update={"blocks": 7})
     dense, embedded = inputs(model, rows=64)
-    logits = Network(Architecture.full(7), deep, DENSE, SPARSE)(100 * dense, 100 * embedded)
+    logits = with_head(Network(Architecture.full(7), deep, DENSE, SPARSE))(100 * dense, 100 * embedded)
     assert logits.abs().max() < 100

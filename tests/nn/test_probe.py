@@ -9,13 +9,14 @@ from distdnas_hpc.nn.embedding import Embedding
 from distdnas_hpc.nn.model import CTRModel
 from distdnas_hpc.nn.network import Network
 from distdnas_hpc.nn.probe import Probe, words
+from tests.nn.heads import with_head
 
 INPUTS = torch.randn(6, 3), torch.randint(0, 5, (6, 2))
 
 
 @pytest.fixture
 def ctr(model) -> CTRModel:
-    return CTRModel(Embedding([5, 5], model.dim_s), Network(Architecture.full(3), model, 3, 2, copies=2))
+    return CTRModel(Embedding([5, 5], model.dim_s), with_head(Network(Architecture.full(3), model, 3, 2, copies=2)))
 
 
 def culprit(ctr) -> str:

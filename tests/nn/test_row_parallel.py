@@ -7,6 +7,7 @@ from distdnas_hpc.nn import row_parallel
 from distdnas_hpc.nn.architecture import Architecture
 from distdnas_hpc.nn.baselines.dlrm import DLRM
 from distdnas_hpc.nn.network import Mixing, Network
+from tests.nn.heads import with_head
 
 ROWS = 50
 
@@ -54,7 +55,7 @@ def test_parts_give_the_numbers_of_the_whole(model, parts, threads, kind, consta
     if kind == "dlrm" and constant.get("of_weights") is False:
         pytest.skip("nothing has a gradient")
     torch.manual_seed(0)
-    network = Network(Architecture.full(3), model, 3, 8) if kind == "supernet" else DLRM(model, 3, 8)
+    network = with_head(Network(Architecture.full(3), model, 3, 8)) if kind == "supernet" else DLRM(model, 3, 8)
     expected = passes(whole, network, **constant)
     found = passes(row_parallel.forward, network, **constant)
     assert [x is None for x in found] == [x is None for x in expected]
@@ -65,7 +66,7 @@ def test_parts_give_the_numbers_of_the_whole(model, parts, threads, kind, consta
 
 def test_equal_inputs_give_equal_numbers(model, parts, threads):
     torch.manual_seed(0)
-    network = Network(Architecture.full(3), model, 3, 8)
+    network = with_head(Network(Architecture.full(3), model, 3, 8))
     first = passes(row_parallel.forward, network)
     for _ in range(3):
         assert all(torch.equal(a, b) for a, b in zip(first, passes(row_parallel.forward, network)))
@@ -74,7 +75,7 @@ def test_equal_inputs_give_equal_numbers(model, parts, threads):
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_without_gradients_nothing_is_recorded(model, parts, threads, mode):
     torch.manual_seed(0)
-    network = Network(Architecture.full(3), model, 3, 8)
+    network = with_head(Network(Architecture.full(3), model, 3, 8))
     dense, embedded = torch.randn(ROWS, 3), torch.randn(ROWS, 8, 6)
     with mode():
         found = row_parallel.forward(network, dense, embedded)

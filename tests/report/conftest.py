@@ -113,7 +113,7 @@ class SyntheticRun:
         ends[..., 1] -= 0.004 * (day - 1)
         share = np.linspace(0, 1, 18)[:, None, None, None]
         alpha, beta = np.moveaxis(0.2 + (ends - 0.2) * share, 1, 0)
-        result = {"rows": 1200, "steps": 18, "seconds": 3.0, "rows_per_second": 400.0}
+        result = {"rows": 1200, "steps": 18, "seconds": 3.0, "rows_per_second": 400.0, "ne": [1.2, 1.1, 0.95, 0.9]}
         folder = self.write_result("search", f"day_{day:02d}", result)
         points = {
             "step": pa.array(range(1, 19), pa.int32()),

@@ -8,6 +8,7 @@ from distdnas_hpc.report.page import write_report
 from distdnas_hpc.report.page_agreement import in_words as agreement_in_words
 from distdnas_hpc.report.page_agreement import without
 from distdnas_hpc.report.page_time import in_words as expense_in_words
+from distdnas_hpc.storage import read_yaml, write_yaml
 from tests.report.pages import Page, described, having
 
 SAME = DayAgreement(1, 0.95, (), ())
@@ -63,3 +64,28 @@ def test_the_time_table_adds_up_the_tasks_of_a_stage(run):
 def test_the_way_to_run_it_again_names_this_run(run):
     page = Page(write_report(run.path).read_text(encoding="utf-8"))
     assert f"distdnas run {run.path}/config.yaml --run" in page.sections["again"]
+
+
+def test_the_table_of_days_tells_what_each_supernet_learned(run):
+    page = Page(write_report(run.path).read_text(encoding="utf-8"))
+    days = next(table for table in page.tables if table[0][:2] == ["Day", "Rows"] and len(table[0]) == 5)
+    assert [row[:1] + row[3:4] for row in days] == [
+        ["Day", "Supernet’s NE"], *([str(day), "1.200 → 0.900"] for day in (1, 2, 3, 4))
+    ]  # fmt: skip
+    assert "weights mean little" not in page.sections["search"]
+
+
+def test_a_day_whose_supernet_learned_nothing_is_named(run):
+    path = run.path / "search/day_03/result.yaml"
+    write_yaml(path, {**read_yaml(path), "ne": [1.1, 1.0, 1.0, 0.996]})
+    page = Page(write_report(run.path).read_text(encoding="utf-8"))
+    assert page.sections["search"].count("weights mean little") == 1
+    assert "Day 3: The supernet ends at NE 0.996" in page.sections["search"]
+
+
+def test_runs_from_before_it_was_written_show_none(run):
+    for path in run.path.glob("search/*/result.yaml"):
+        write_yaml(path, {key: value for key, value in read_yaml(path).items() if key != "ne"})
+    page = Page(write_report(run.path).read_text(encoding="utf-8"))
+    days = next(table for table in page.tables if table[0][:2] == ["Day", "Rows"] and len(table[0]) == 5)
+    assert [row[3] for row in days[1:]] == ["–"] * 4

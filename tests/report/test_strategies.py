@@ -1,13 +1,11 @@
 """Table II: what converged, judged by losses of known height."""
 
-import math
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from distdnas_hpc.report.results import read_results
-from distdnas_hpc.report.strategies import entropy, last_loss, strategy_rows
+from distdnas_hpc.report.strategies import last_loss, strategy_rows
 from distdnas_hpc.storage import read_yaml, write_yaml
 
 
@@ -20,12 +18,6 @@ def change_config(run, **changes):
     tree = read_yaml(run.path / "config.yaml")
     tree["search"].update(changes)
     write_yaml(run.path / "config.yaml", tree)
-
-
-def test_the_entropy_of_a_rate():
-    assert entropy(0.5) == pytest.approx(math.log(2))
-    assert entropy(0.25) == pytest.approx(0.5623, abs=1e-4)
-    assert entropy(0) == entropy(1) == 0
 
 
 def test_the_loss_is_that_of_the_last_tenth_of_the_steps(tmp_path):

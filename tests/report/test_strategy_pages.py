@@ -21,8 +21,8 @@ def test_one_search_over_all_days(run):
     assert "In one task over days 1–4, the search keeps" in page.words
     assert "agreement-of-days" not in page.sections
     assert page.tables[1][:2] == [
-        ["Days", "Rows", "Task time", "Expected MACs (M)"],
-        ["1–4", "1,200", "4.0 s", "1.500 → 1.210"],
+        ["Days", "Rows", "Task time", "Supernet’s NE", "Expected MACs (M)"],
+        ["1–4", "1,200", "4.0 s", "1.200 → 0.900", "1.500 → 1.210"],
     ]
     assert "Probabilities after the search of days 1–4;" in page.sections["weights"]
     assert "The search of days 1–4 in one task took 4.0 s." in page.sections["time"]

@@ -17,6 +17,7 @@ from distdnas_hpc.nn.network import Mixing, Network
 from distdnas_hpc.nn.optim import Optimizers
 from distdnas_hpc.search.bilevel import BATCHES, Bilevel
 from distdnas_hpc.search.weights import ArchitectureWeights
+from tests.nn.heads import with_head
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # twelve rows: threads would wait for one another most of the time
 TEMPERATURE = 0.7
@@ -48,7 +49,7 @@ def make_bilevel(way: str, *, dense_lr: float = 0.001, gamma: float = 0.004) -> 
         }
     )
     torch.manual_seed(0)
-    network = Network(Architecture.full(2), config.model, 2, 3)
+    network = with_head(Network(Architecture.full(2), config.model, 2, 3))
     model = CTRModel(Embedding((5, 5, 5), 4), network).double()
     weights = ArchitectureWeights(2).double()
     with torch.no_grad():
