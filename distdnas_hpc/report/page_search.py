@@ -96,6 +96,8 @@ def search_section(results: Results) -> Markup:
     )
     theta = results.config.search.theta[0]
     by_day = " and day; hover over a line for its day" if len(days) > 1 else ""
+    trained = results.model("distdnas")
+    reached = f" The network that was trained reaches {trained.ne:.3f} on day {trained.test_day}." if trained else ""
     head = ("Days" if results.whole else "Day", "Rows", "Task time", "Supernet’s NE", "Expected MACs (M)")
     return join(
         note,
@@ -103,7 +105,7 @@ def search_section(results: Results) -> Markup:
         tag(
             "p",
             "Supernet’s NE: its LogLoss in the first and in the last quarter of the search, divided by the entropy of "
-            "the click rate. Weights mean something as far as it falls below 1.",
+            f"the click rate. Weights mean something as far as it falls below 1.{reached}",
             class_="note",
         ),
         *(absent(f"{day.what.capitalize()}: {doubted}") for day in days if (doubted := doubt(day.ne))),

@@ -72,6 +72,7 @@ def test_the_table_of_days_tells_what_each_supernet_learned(run):
     assert [row[:1] + row[3:4] for row in days] == [
         ["Day", "Supernet’s NE"], *([str(day), "1.200 → 0.900"] for day in (1, 2, 3, 4))
     ]  # fmt: skip
+    assert "The network that was trained reaches 0.909 on day 6." in page.sections["search"]
     assert "weights mean little" not in page.sections["search"]
 
 
