@@ -185,11 +185,11 @@ def attend(heads: int, n: int, m: int, d: int, q: Buffer, kv: Buffer, p: Buffer,
     """Write softmax(Q Kᵀ / √(d/heads)) to p (heads, n, m), and that times V to `attended` (n, d)."""
     of_head = d // heads
     scale = everywhere(np.float32(1 / np.sqrt(of_head)))
-    clear(p, heads * n * m)
-    clear(attended, n * d)
     for head in range(heads):
         at, begin = head * n * m, head * of_head
-        lanes_by_lanes(n, m, of_head, q, matrix(begin, d, 1), kv, matrix(begin, 2 * d, 1), p, matrix(at, m, 1))
+        query, key, value = matrix(begin, d, 1), matrix(begin, 2 * d, 1), matrix(d + begin, 1, 2 * d)
+        own = matrix(at, m, 1)
+        lanes_by_lanes(n, m, of_head, q, query, kv, key, p, own, adds=False)
         for i in range(at, at + n * m, m):
             highest = load(p, i)
             for j in range(i + 1, i + m):
@@ -202,9 +202,7 @@ def attend(heads: int, n: int, m: int, d: int, q: Buffer, kv: Buffer, p: Buffer,
             share = invert(total)
             for j in range(i, i + m):
                 store(p, j, multiply(load(p, j), share))
-        lanes_by_lanes(
-            n, of_head, m, p, matrix(at, m, 1), kv, matrix(d + begin, 1, 2 * d), attended, matrix(begin, d, 1)
-        )
+        lanes_by_lanes(n, of_head, m, p, own, kv, value, attended, query, adds=False)
 
 
 @compiled
@@ -226,13 +224,9 @@ def attend_backward(
     scale = everywhere(np.float32(1 / np.sqrt(of_head)))
     for head in range(heads):
         at, begin = head * n * m, head * of_head
-        clear(to_p, n * m)
-        lanes_by_lanes(
-            n, m, of_head, gradient, matrix(begin, d, 1), kv, matrix(d + begin, 2 * d, 1), to_p, matrix(0, m, 1)
-        )
-        lanes_by_lanes(
-            m, of_head, n, p, matrix(at, 1, m), gradient, matrix(begin, 1, d), to_kv, matrix(d + begin, 2 * d, 1)
-        )
+        own, value = matrix(begin, d, 1), matrix(d + begin, 2 * d, 1)
+        lanes_by_lanes(n, m, of_head, gradient, own, kv, value, to_p, matrix(0, m, 1), adds=False)
+        lanes_by_lanes(m, of_head, n, p, matrix(at, 1, m), gradient, matrix(begin, 1, d), to_kv, value)
         for i in range(0, n * m, m):
             total = zeros()
             for j in range(i, i + m):

@@ -1,6 +1,6 @@
 """Products of small matrices whose elements are lanes (`nn.lanes`): one for each of 16 rows of a batch.
 
-    y[a, b] += Σ_k left[a, k] · right[b, k]
+    y[a, b] += Σ_k left[a, k] · right[b, k],    or = where a product does not add
 
 A matrix is a flat array with its first place and the steps to the next row and column, so transposing costs nothing. A
 block of y stays in registers while k runs. Sums run over k in order, each product added by one rounding, whatever the
@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from distdnas_hpc.data.compiled import compiled
-from distdnas_hpc.nn.lanes import Buffer, fused, place_of, spread
+from distdnas_hpc.nn.lanes import FLOATS, Buffer, fused, place_of, spread
 
 SIDE = 4 if binding.get_host_cpu_features().get("avx512f") else 2
 """Of a block: its sums, and a row and a column of factors, fit into 32 registers with AVX-512, else 16 half as wide."""
@@ -38,12 +38,12 @@ def _load_everywhere(context, builder, array_type, array, index):
     return spread(builder, builder.load(builder.gep(data, [index])))
 
 
-def _multiplication(load_left: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the code of the product, by how elements of `left` are loaded."""
+def _product(load_left: Callable[..., Any]) -> Callable[..., None]:
+    """Return the product for kernels, by how elements of `left` are loaded."""
 
     def generate(context, builder, signature, arguments):
         builder.function.attributes.add("noinline")  # else every use would be optimised anew, for seconds
-        a_count, b_count, count, left, of_left, right, of_right, y, of_y = arguments
+        a_count, b_count, count, left, of_left, right, of_right, y, of_y, adds = arguments
         left_type, right_type, y_type = (signature.args[k] for k in (3, 5, 7))
         matrices = [cgutils.unpack_tuple(builder, matrix, 3) for matrix in (of_left, of_right, of_y)]
 
@@ -55,7 +55,10 @@ def _multiplication(load_left: Callable[..., Any]) -> Callable[..., Any]:
             rows = [builder.add(a, a.type(i)) for i in range(height)]
             columns = [builder.add(b, b.type(j)) for j in range(width)]
             places = [place_of(context, builder, y_type, y, element(2, i, j)) for i in rows for j in columns]
-            sums = [cgutils.alloca_once_value(builder, builder.load(place, align=4)) for place in places]
+            sums = [cgutils.alloca_once_value(builder, FLOATS(None)) for _ in places]
+            with builder.if_then(adds):
+                for place, total in zip(places, sums, strict=True):
+                    builder.store(builder.load(place, align=4), total)
             with cgutils.for_range(builder, count) as loop:
                 lefts = [load_left(context, builder, left_type, left, element(0, i, loop.index)) for i in rows]
                 rights = [_load(context, builder, right_type, right, element(1, j, loop.index)) for j in columns]
@@ -77,27 +80,27 @@ def _multiplication(load_left: Callable[..., Any]) -> Callable[..., Any]:
                         block(a, b, height, width)
         return context.get_dummy_value()
 
-    return generate
+    @intrinsic
+    def product(
+        context: Any,
+        a: Any,
+        b: Any,
+        k: Any,
+        left: Any,
+        of_left: Any,
+        right: Any,
+        of_right: Any,
+        y: Any,
+        of_y: Any,
+        adds: Any,
+    ) -> Any:
+        size, matrix = types.intp, types.UniTuple(types.intp, 3)
+        return types.void(size, size, size, left, matrix, right, matrix, y, matrix, types.boolean), generate
+
+    return product
 
 
-def _signature(*arguments: Any) -> Any:
-    left, _, right, _, y, _ = arguments
-    size, matrix = types.intp, types.UniTuple(types.intp, 3)
-    return types.void(size, size, size, left, matrix, right, matrix, y, matrix)
-
-
-@intrinsic
-def _lanes_by_lanes(
-    context: Any, a: Any, b: Any, k: Any, left: Any, of_left: Any, right: Any, of_right: Any, y: Any, of_y: Any
-) -> Any:
-    return _signature(left, of_left, right, of_right, y, of_y), _multiplication(_load)
-
-
-@intrinsic
-def _weights_by_lanes(
-    context: Any, a: Any, b: Any, k: Any, left: Any, of_left: Any, right: Any, of_right: Any, y: Any, of_y: Any
-) -> Any:
-    return _signature(left, of_left, right, of_right, y, of_y), _multiplication(_load_everywhere)
+_lanes_by_lanes, _weights_by_lanes = _product(_load), _product(_load_everywhere)
 
 
 @compiled
@@ -108,10 +111,19 @@ def matrix(first: int, row: int, column: int) -> Matrix:
 
 @compiled
 def lanes_by_lanes(
-    a: int, b: int, k: int, left: Buffer, of_left: Matrix, right: Buffer, of_right: Matrix, y: Buffer, of_y: Matrix
+    a: int,
+    b: int,
+    k: int,
+    left: Buffer,
+    of_left: Matrix,
+    right: Buffer,
+    of_right: Matrix,
+    y: Buffer,
+    of_y: Matrix,
+    adds: bool = True,
 ) -> None:
-    """Add left (a, k) · rightᵀ (k, b) to y (a, b), all of them lanes."""
-    _lanes_by_lanes(a, b, k, left, of_left, right, of_right, y, of_y)
+    """Add left (a, k) · rightᵀ (k, b) to y (a, b), all of them lanes, or write it there."""
+    _lanes_by_lanes(a, b, k, left, of_left, right, of_right, y, of_y, adds)
 
 
 @compiled
@@ -125,6 +137,7 @@ def weights_by_lanes(
     of_right: Matrix,
     y: Buffer,
     of_y: Matrix,
+    adds: bool = True,
 ) -> None:
-    """Add left (a, k) · rightᵀ (k, b) to y (a, b), `left` the same numbers in all lanes."""
-    _weights_by_lanes(a, b, k, left, of_left, right, of_right, y, of_y)
+    """Add left (a, k) · rightᵀ (k, b) to y (a, b), `left` the same numbers in all lanes, or write it there."""
+    _weights_by_lanes(a, b, k, left, of_left, right, of_right, y, of_y, adds)

@@ -26,6 +26,9 @@ Buffer = NDArray[np.float32]
 FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _INTEGERS = ir.VectorType(ir.IntType(32), LANES)
 
+_EXP2 = (0.00132764720, 0.00967554133, 0.0555071327, 0.240221197, 0.693146967, 1.0)
+"""Of the polynomial nearest to 2ˣ in |x| ≤ ½, relatively, from x⁵ down; the last is 1.00000007, which is no float32."""
+
 
 class _LanesType(types.Type):
     def __init__(self) -> None:
@@ -235,6 +238,29 @@ def exp(context: Any, x: Any) -> Any:
         exponent = builder.add(builder.fptosi(whole, _INTEGERS), ir.Constant(_INTEGERS, [127] * LANES))
         power = builder.bitcast(builder.shl(exponent, ir.Constant(_INTEGERS, [23] * LANES)), FLOATS)
         return builder.fmul(series, power)
+
+    return lanes(lanes), generate
+
+
+@intrinsic
+def exp2(context: Any, x: Any) -> Any:
+    """Return 2ˣ for x ≤ 0 within 3e-7, relatively; nan stays.
+
+    The nearest whole number comes to lie in the last bits of x + 1.5·2²³, from where it is shifted to be an exponent; a
+    polynomial gives 2 to the rest. What is below 2⁻¹²⁶ becomes that.
+    """
+
+    def generate(context, builder, signature, arguments):
+        (x,) = arguments
+        x = builder.select(builder.fcmp_ordered("<", x, _all(-126.0)), _all(-126.0), x)
+        magic = _all(1.5 * 2**23 + 127)  # 127 is the exponent of 1
+        shifted = builder.fadd(x, magic)
+        rest = builder.fsub(x, builder.fsub(shifted, magic))
+        series = _all(_EXP2[0])
+        for factor in _EXP2[1:]:
+            series = fused(builder, series, rest, _all(factor))
+        exponent = builder.shl(builder.bitcast(shifted, _INTEGERS), ir.Constant(_INTEGERS, [23] * LANES))
+        return builder.fmul(series, builder.bitcast(exponent, FLOATS))
 
     return lanes(lanes), generate
 

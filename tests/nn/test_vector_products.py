@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.autograd import grad
 
-from distdnas_hpc.nn.lanes import LANES, exp, load, put, room, store, take
+from distdnas_hpc.nn.lanes import LANES, exp, exp2, load, put, room, store, take
 from distdnas_hpc.nn.vector_products import attention, pair_products
 
 ROWS = [1, LANES, 2 * LANES + 3]
@@ -59,21 +59,26 @@ def test_pair_products(rows):
     torch.testing.assert_close(pair_products(vectors)[0], torch.stack(expected))
 
 
-def test_exp():
-    x = np.concatenate([np.linspace(-87, 0, 10_000), np.linspace(-1, 0, 1000)]).astype(np.float32)[: 687 * LANES]
-    found = exponentials(x).astype(np.float64)
-    assert found == pytest.approx(np.exp(x.astype(np.float64)), rel=3e-7)
-    edges = exponentials(np.array([-1e30, np.nan] * (LANES // 2), np.float32))
-    assert edges[0] < 1e-37
-    assert np.isnan(edges[1])
+@pytest.mark.parametrize(("function", "exact", "least"), [(exp, np.exp, -87), (exp2, np.exp2, -126)])
+def test_powers(function, exact, least):
+    x = np.concatenate([np.linspace(least, 0, 10_000), np.linspace(-1, 0, 1000)]).astype(np.float32)[: 687 * LANES]
+    found = in_lanes(function, x).astype(np.float64)
+    assert found == pytest.approx(exact(x.astype(np.float64)), rel=3e-7)
+    edges = in_lanes(function, np.array([-np.inf, -1e30, 0, np.nan] * (LANES // 4), np.float32))
+    assert (edges[:2] < 2e-38).all()
+    assert edges[2] == 1
+    assert np.isnan(edges[3])
 
 
-@numba.njit
-def exponentials(x):
-    found = room(len(x) // LANES)
-    for place in range(len(x) // LANES):
-        store(found, place, exp(load(x, place)))
-    return found
+def in_lanes(function, x):
+    @numba.njit
+    def all_of(x):
+        found = room(len(x) // LANES)
+        for place in range(len(x) // LANES):
+            store(found, place, function(load(x, place)))
+        return found
+
+    return all_of(x)
 
 
 @pytest.mark.parametrize("width", [5, LANES, 2 * LANES, 2 * LANES + 3])
