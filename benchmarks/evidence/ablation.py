@@ -13,8 +13,8 @@ RUN/ablation/blocks_1, …               a study for each N, which has a cost im
 # ruff: noqa: T201
 
 import argparse
-import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,25 +22,15 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.evidence.collect import keep, networks
+from benchmarks.evidence.settings import VALUES, ablation, link, share
 from distdnas_hpc import study
 from distdnas_hpc.cluster.run_folder import RunFolder
 from distdnas_hpc.cluster.stages import Stage
 from distdnas_hpc.config import Config, load_config
-from distdnas_hpc.launch import check_prepared, launch
-from distdnas_hpc.places import architecture_of, day_name
+from distdnas_hpc.launch import launch
+from distdnas_hpc.places import architecture_of
 from distdnas_hpc.report.results import read_results
 from distdnas_hpc.train.candidates import candidates
-
-VALUES: dict[str, tuple[float, ...]] = {
-    "gamma": (0, 0.004, 0.04),
-    "blocks": (1, 2, 3),
-    "theta": (0.15, 0.2, 0.25, 0.3),
-    "copies": (1, 2, 3, 4),
-}
-"""What is varied; all else is as in the config, of whose θ and M the first count."""
-
-PREPARED = ("parse", "merge", "encode", "manifest", "prepared")
-"""Folders of a run that all of its ablations share."""
 
 
 def main() -> None:
@@ -55,30 +45,17 @@ def main() -> None:
     for of in options.only:
         for varied in ablation(config, of, seeds):
             print(f"{varied.run.name}: seeds {', '.join(map(str, seeds))}", flush=True)
-            run(config, varied)
+            try:
+                run(config, varied)
+            except KeyboardInterrupt:
+                sys.exit("Stopped; the same command goes on from here.")
     keep(f"{options.config.stem}_ablation", {"models": findings(config, seeds)})
-
-
-def ablation(config: Config, of: str, seeds: Sequence[int]) -> Iterator[Config]:
-    """Yield the studies of an ablation: one in which runs have all its values, or of N one for each."""
-    tree = config.to_dict()
-    one = {"theta": tree["search"]["theta"][:1], "copies": tree["train"]["copies"][:1]}
-    values = VALUES[of]
-    for blocks in values if of == "blocks" else (config.model.blocks,):
-        yield Config.model_validate(
-            tree
-            | {"run": config.run / "ablation" / (f"blocks_{blocks}" if of == "blocks" else of), "prepared": None}
-            | {"study": {"gamma": values if of == "gamma" else None, "strategies": ["distdnas"], "seeds": seeds}}
-            | {"model": tree["model"] | {"blocks": blocks}}
-            | {"search": tree["search"] | {"theta": values if of == "theta" else one["theta"]}}
-            | {"train": tree["train"] | {"copies": values if of == "copies" else one["copies"], "baselines": []}}
-        )
 
 
 def run(config: Config, varied: Config) -> None:
     """Do what is missing of an ablation's study; of networks that are the same for two values, one is trained."""
     study.prepare(varied)
-    _share(config, varied)
+    share(config, varied)
     console = Console(stderr=True)
     launch(varied, _searches, console, detach=False, prepare=study.prepare)
     trained_in = _trainings(varied)
@@ -93,7 +70,7 @@ def run(config: Config, varied: Config) -> None:
 
     launch(varied, trainings, console, detach=False, prepare=study.prepare)
     for folder, place in trained_in.items():
-        _link(folder, place)
+        link(folder, place)
 
 
 def findings(config: Config, seeds: Sequence[int]) -> list[dict[str, Any]]:
@@ -112,25 +89,6 @@ def findings(config: Config, seeds: Sequence[int]) -> list[dict[str, Any]]:
     return told
 
 
-def _share(config: Config, varied: Config) -> None:
-    """Link to what is done in the study of `config` and would be done alike here."""
-    shared = config.prepared or config.run
-    check_prepared(config.model_copy(update={"prepared": shared}))
-    alike = varied.model == config.model  # cost importance depends on N
-    for name in (*PREPARED, *(["cost"] if alike else [])):
-        _link(varied.run / name, shared / name)
-    theirs = {variant.name: variant.config for variant in study.variants(config)}
-    for variant in study.variants(varied):
-        if not alike or variant.name not in theirs:
-            continue
-        source = RunFolder.open(theirs[variant.name]).path
-        days = (f"search/{day_name(day)}" for day in config.search.days)
-        models = (f"train/{candidate.task}" for candidate in candidates(variant.config))
-        for task in (*days, *models):
-            if (source / task / "result.yaml").is_file():
-                _link(variant.config.run / task, source / task)
-
-
 def _searches(config: Config) -> list[Stage]:
     return [stage for stage in _left(config) if not stage.name.endswith("/train")]
 
@@ -144,7 +102,10 @@ def _left(config: Config) -> list[Stage]:
 
 
 def _trainings(config: Config) -> dict[Path, Path]:
-    """Return of each network the folder of its training, and the one where its like is trained: itself or another."""
+    """Return of each network the folder of its training, and the one where its like is trained: itself or another.
+
+    Alike are those of one seed, architecture and M. What was begun is finished where it was begun.
+    """
     like = {}
     for variant in study.variants(config):
         of_run = RunFolder(variant.config.run)
@@ -155,12 +116,6 @@ def _trainings(config: Config) -> dict[Path, Path]:
     for folder in sorted(like, key=lambda folder: not (folder / "result.yaml").is_file()):
         first.setdefault(like[folder], folder)
     return {folder: folder if folder.is_dir() else first[key] for folder, key in like.items()}
-
-
-def _link(place: Path, target: Path) -> None:
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(os.path.relpath(target, place.parent))
 
 
 if __name__ == "__main__":
