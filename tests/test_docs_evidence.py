@@ -117,6 +117,7 @@ def test_results_hold_what_the_study_found(told):
     weights = read_yaml(run / "search/day_01/architecture.yaml")
     day = [alpha + beta for alpha, beta in zip(weights["alpha"], weights["beta"])]
     assert results["searches"][0]["days"] == [[[round(weight, 4) for weight in block] for block in day]]
+    assert results["searches"][0]["steps"] == [read_yaml(run / "search/day_01/result.yaml")["steps"]]
     assert results["bayes"] == read_yaml(folder / "planted/products/day_2.tsv.gz.truth.yaml")["bayes"]
 
 
@@ -138,6 +139,27 @@ def test_each_module_is_tried_alone(told):
     results = Path(told["folder"]) / "benchmarks/evidence/results"
     models = json.loads((results / "planted_products_alone.json").read_text())["models"]
     assert [row["strategy"] for row in models] == [*DENSE_MODULES, *SPARSE_MODULES]
+
+
+def test_each_of_gamma_blocks_theta_and_copies_is_varied_alone(told):
+    results = Path(told["folder"]) / "benchmarks/evidence/results"
+    models = json.loads((results / "planted_products_ablation.json").read_text())["models"]
+    base = {"gamma": 0.004, "blocks": 1, "theta": 0.2, "copies": 1}
+    values = {"gamma": [0, 0.004, 0.04], "blocks": [1, 2, 3], "theta": [0.15, 0.2, 0.25, 0.3], "copies": [1, 2, 3, 4]}
+    assert [({key: row[key] for key in base}, row["of"]) for row in models] == [
+        (base | {of: value}, of) for of, of_it in values.items() for value in of_it
+    ]
+    [found] = [
+        row
+        for row in json.loads((results / "planted_products.json").read_text())["models"]
+        if row["strategy"] == "distdnas"
+    ]
+    for row in models:
+        if row[row["of"]] == base[row["of"]]:  # the study's own network, not one trained again
+            assert found.items() <= row.items()
+    of_copies = [row for row in models if row["of"] == "copies"]
+    assert [row["macs"] / found["macs"] for row in of_copies] == [1, 2, 3, 4]
+    assert {row["kept"] for row in of_copies} == {of_copies[0]["kept"]}
 
 
 def test_the_study_of_movielens_reads_what_is_fetched(told):

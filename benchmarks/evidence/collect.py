@@ -12,10 +12,11 @@ import numpy as np
 
 from distdnas_hpc.config import Config, load_config
 from distdnas_hpc.data.planted_days import truth_file
+from distdnas_hpc.places import WHOLE, day_name
 from distdnas_hpc.report.parts import TrainedModel
 from distdnas_hpc.report.results import Results, read_results
 from distdnas_hpc.storage import read_yaml, write_text
-from distdnas_hpc.study import variants
+from distdnas_hpc.study import Variant, variants
 from distdnas_hpc.train.candidates import DISTDNAS
 
 FOLDER = Path("benchmarks/evidence/results")
@@ -36,15 +37,15 @@ def findings(config: Config) -> dict[str, Any]:
     dict with test (rows and clicks of the test day), bayes (the best that is possible there, None where the days are
     not planted), macs (base and modules (N, 10), of which a network's MACs are the sum), models (each network trained:
     model or strategy, γ, seed, θ, M, MACs, AUC, LogLoss, NE) and searches (each strategy's: γ, seed and the α and β of
-    its days, side by side, (days, N, 10)).
+    its days, side by side, (days, N, 10), the steps of each, and the supernet's NE in each quarter of its steps,
+    (days, 4), where searches tell it; a search over all days counts as one day).
     """
     models, searches, test = [], [], {}
     for variant in variants(config):
         results = read_results(variant.config.run)
-        about: dict[str, Any] = {"strategy": variant.strategy, "gamma": variant.gamma, "seed": variant.seed}
-        models += [about | _scores(trained) for trained in results.models]
-        if results.days:
-            searches.append(about | {"days": _weights(results)})
+        models += networks(variant, results)
+        if results.searches:
+            searches.append(_about(variant) | _search(results))
         test = {"rows": results.models[0].test_rows, "clicks": results.models[0].clicks}
     cost = read_yaml((config.prepared or config.run) / "cost/all/result.yaml")
     truth = truth_file(config.data.raw_file(config.train.test_day))
@@ -55,6 +56,11 @@ def findings(config: Config) -> dict[str, Any]:
         "models": models,
         "searches": searches,
     }
+
+
+def networks(variant: Variant, results: Results) -> list[dict[str, Any]]:
+    """Return the networks that one of a study's runs trained, and their scores."""
+    return [_about(variant) | _scores(trained) for trained in results.models]
 
 
 def keep(name: str, found: dict[str, Any]) -> None:
@@ -68,6 +74,10 @@ def keep(name: str, found: dict[str, Any]) -> None:
     write_text(FOLDER / f"{name}.json", "{\n" + ",\n".join(lines) + "\n}\n")
 
 
+def _about(variant: Variant) -> dict[str, Any]:
+    return {"strategy": variant.strategy, "gamma": variant.gamma, "seed": variant.seed}
+
+
 def _scores(trained: TrainedModel) -> dict[str, Any]:
     """Return a model's scores; a published one that a strategy's run trained beside is of no strategy."""
     found = trained.model == DISTDNAS
@@ -76,10 +86,15 @@ def _scores(trained: TrainedModel) -> dict[str, Any]:
     return told | {metric: round(getattr(trained, metric), 6) for metric in ("auc", "logloss", "ne")}
 
 
-def _weights(results: Results) -> list[Any]:
-    days = [np.concatenate([day.alpha[-1], day.beta[-1]], axis=1) for day in results.days.values()]
-    rounded: list[Any] = np.round(days, 4).tolist()
-    return rounded
+def _search(results: Results) -> dict[str, Any]:
+    """Return what the tasks of a search found, and how far their supernets learned."""
+    weights = [np.concatenate([task.alpha[-1], task.beta[-1]], axis=1) for task in results.searches]
+    names = [WHOLE] if results.whole else [day_name(day) for day in sorted(results.days)]
+    told = [read_yaml(results.run / "search" / name / "result.yaml") for name in names]
+    found = {"days": np.round(weights, 4).tolist(), "steps": [task["steps"] for task in told]}
+    if all("ne" in task for task in told):
+        found["ne"] = [[round(value, 4) for value in task["ne"]] for task in told]
+    return found
 
 
 if __name__ == "__main__":

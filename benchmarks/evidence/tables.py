@@ -32,6 +32,8 @@ EXPRESS = {
 
 PLANTS = ("linear", "products", "crosses", "attention", "mixture")
 THETA = 0.2
+VARIED = {"gamma": "γ", "blocks": "N", "theta": "θ", "copies": "M"}
+"""What ablations vary, and the paper's letter for it."""
 
 Rows = list[dict[str, Any]]
 
@@ -155,6 +157,40 @@ def thetas(name: str, *values: str) -> str:
     return _table(("θ", f"modules kept of {cost.size}", "MACs"), rows)
 
 
+def learned(*names: str) -> str:
+    """Table of how far supernets learn while they are searched: their NE in each quarter of a search's steps."""
+    rows = []
+    for name in names:
+        study = _study(name) or {"models": [], "searches": []}
+        dlrm = _mean_of(_by_seed(study["models"], "DLRM", "ne").values())
+        plant = name.removeprefix("planted_").removeprefix("study_")
+        for strategy, what in (("distdnas", "a day"), ("one_shot", "all days")):
+            searches = [search for search in _searches(study, strategy) if "ne" in search]
+            if searches:
+                quarters = np.array([np.mean(search["ne"], axis=0) for search in searches]).T  # (4, seeds)
+                steps = sorted({steps for search in searches for steps in search["steps"]})
+                told = f"{steps[0]:,}" + (f" to {steps[-1]:,}" if len(steps) > 1 else "")
+                rows.append((f"`{plant}`", what, told, *map(_mean_of, quarters), dlrm))
+    return _table(("days", "searched at once", "steps", "1st quarter", "2nd", "3rd", "4th", "DLRM, trained"), rows)
+
+
+def ablation(name: str) -> str:
+    """Table of what γ, N, θ and M change around a study's setting, from what `ablation` kept of it."""
+    told = (_study(f"{name}_ablation") or {"models": []})["models"]
+    lines = []
+    for of, sign in VARIED.items():
+        of_value: dict[float, Rows] = {}
+        for row in told:
+            if row["of"] == of:
+                of_value.setdefault(row[of], []).append(row)
+        for value, rows in sorted(of_value.items()):
+            kept = f"{_mean_of([row['kept'] for row in rows], '{:.1f}')} of {len(MODULES) * rows[0]['blocks']}"
+            macs = _mean_of([row["macs"] / 1e6 for row in rows], "{:.4f}", " M")
+            scores = (_mean_of([row[metric] for row in rows]) for metric in ("ne", "auc"))
+            lines.append((sign, f"{value:g}", str(len(rows)), kept, macs, *scores))
+    return _table(("varied", "value", "seeds", "modules kept", "MACs", "NE", "AUC"), lines)
+
+
 def models(*names: str) -> str:
     """Table of what each kind of network of some studies scores, mean over seeds, in the order of NE."""
     told: Rows = [row for name in names for row in (_study(name) or {"models": []})["models"]]
@@ -179,6 +215,8 @@ TABLES: dict[str, Callable[..., str]] = {
     "weights": weights,
     "days": days,
     "thetas": thetas,
+    "learned": learned,
+    "ablation": ablation,
     "models": models,
 }
 

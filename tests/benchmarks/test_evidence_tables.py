@@ -36,6 +36,36 @@ PRODUCTS = {
 }
 
 
+def searched(strategy, seed, steps, ne):
+    return {"strategy": strategy, "gamma": 0.004, "seed": seed, "days": [], "steps": steps, "ne": ne}
+
+
+LEARNED = PRODUCTS | {
+    "searches": [
+        searched("distdnas", 1, [156, 150], [[1.0, 0.9, 0.8, 0.7], [1.0, 0.9, 0.8, 0.6]]),
+        searched("distdnas", 2, [156, 150], [[0.98, 0.9, 0.8, 0.75], [0.98, 0.9, 0.8, 0.75]]),
+        searched("one_shot", 1, [1306], [[0.9, 0.8, 0.7, 0.65]]),
+    ]
+}
+
+
+def varied(of, seed, kept, macs, ne, **setting):
+    of_base = {"of": of, "gamma": 0.004, "blocks": 2, "theta": 0.2, "copies": 1}
+    return of_base | setting | {"seed": seed, "kept": kept, "macs": macs, "ne": ne, "auc": 1 - ne / 4, "logloss": 0.1}
+
+
+ABLATION = {
+    "models": [
+        varied("copies", 1, 10, 30_000, 0.7, copies=2),
+        varied("theta", 1, 18, 40_000, 0.8, theta=0.15),
+        varied("theta", 2, 16, 44_000, 0.72, theta=0.15),
+        varied("blocks", 1, 24, 50_000, 0.7, blocks=3),
+        varied("gamma", 1, 4, 9000, 0.88, gamma=0.04),
+        varied("gamma", 1, 12, 20_000, 0.8, gamma=0.0),
+    ]
+}
+
+
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A folder with those results and a page of all tables."""
@@ -98,6 +128,34 @@ def test_tables_tell_what_the_results_hold(checkout, monkeypatch):
     assert table(page, "models")[0][1:] == [
         "2", "0.002 M", "0.7600 ± 0.0600", "0.1000 ± 0.0000", "0.7600 ± 0.0400", "-5.00%",
     ]  # fmt: skip
+
+
+def write(checkout, name, results):
+    (checkout / f"benchmarks/evidence/results/{name}.json").write_text(json.dumps(results))
+
+
+def test_the_supernets_ne_is_that_of_days_and_seeds_on_average_quarter_by_quarter(checkout):
+    write(checkout, "planted_products", LEARNED)
+    quarters = ["0.9900 ± 0.0100", "0.9000 ± 0.0000", "0.8000 ± 0.0000", "0.7000 ± 0.0500"]
+    assert table(tables.fill("<!-- learned planted_products -->\n<!-- end -->"), "learned") == [
+        ["`products`", "a day", "150 to 156", *quarters, "0.8000 ± 0.0000"],
+        ["`products`", "all days", "1,306", "0.9000", "0.8000", "0.7000", "0.6500", "0.8000 ± 0.0000"],
+    ]
+
+
+def test_searches_that_tell_no_ne_have_no_line(checkout):
+    assert table(tables.fill("<!-- learned planted_products planted_none -->\n<!-- end -->"), "learned") == []
+
+
+def test_an_ablation_has_a_line_for_each_value_in_order(checkout):
+    write(checkout, "planted_products_ablation", ABLATION)
+    assert table(tables.fill("<!-- ablation planted_products -->\n<!-- end -->"), "ablation") == [
+        ["γ", "0", "1", "12.0 of 20", "0.0200 M", "0.8000", "0.8000"],
+        ["γ", "0.04", "1", "4.0 of 20", "0.0090 M", "0.8800", "0.7800"],
+        ["N", "3", "1", "24.0 of 30", "0.0500 M", "0.7000", "0.8250"],
+        ["θ", "0.15", "2", "17.0 ± 1.0 of 20", "0.0420 ± 0.0020 M", "0.7600 ± 0.0400", "0.8100 ± 0.0100"],
+        ["M", "2", "1", "10.0 of 20", "0.0300 M", "0.7000", "0.8250"],
+    ]
 
 
 def test_no_share_of_a_gap_that_is_none(checkout, monkeypatch):
