@@ -127,7 +127,7 @@ def test_divergence_is_told_and_marked(finished_run, tmp_path):
     told = distdnas("search", config, "--day", 2)
     assert told.returncode == 1
     assert re.search(
-        r"Error: search/day_02 diverged: LogLoss diverged at step \d+ \(day 2\): loss_\w+ is .* that of block",
+        r"Error: search/day_02 diverged: LogLoss diverged at step \d+ \(day 2\): loss_\w+ is .* that of (block|module)",
         told.stderr,
     )
     assert "Traceback" not in told.stderr
