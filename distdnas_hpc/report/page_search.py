@@ -1,5 +1,7 @@
 """The report's sections on what the search found: the network, its weights, the days, the modules' costs."""
 
+import math
+
 from distdnas_hpc.nn.architecture import DENSE_MODULES, SPARSE_MODULES
 from distdnas_hpc.report import figures
 from distdnas_hpc.report.diagram import architecture_diagram
@@ -97,7 +99,9 @@ def search_section(results: Results) -> Markup:
     theta = results.config.search.theta[0]
     by_day = " and day; hover over a line for its day" if len(days) > 1 else ""
     trained = results.model("distdnas")
-    reached = f" The network that was trained reaches {trained.ne:.3f} on day {trained.test_day}." if trained else ""
+    reached = ""
+    if trained is not None and not math.isnan(trained.ne):  # of a test day of one class it is not defined
+        reached = f" The network that was trained reaches {trained.ne:.3f} on day {trained.test_day}."
     head = ("Days" if results.whole else "Day", "Rows", "Task time", "Supernet’s NE", "Expected MACs (M)")
     return join(
         note,

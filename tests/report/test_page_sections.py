@@ -84,6 +84,14 @@ def test_a_day_whose_supernet_learned_nothing_is_named(run):
     assert "Day 3: The supernet ends at NE 0.996" in page.sections["search"]
 
 
+def test_a_trained_network_without_ne_is_not_told_beside_it(run):
+    """As after a test day of one class."""
+    run.write_ne("distdnas_t0.2_m1", None)
+    page = Page(write_report(run.path).read_text(encoding="utf-8"))
+    assert page.sections["search"].count("Weights mean something as far as it falls below 1.") == 1
+    assert "network that was trained reaches" not in page.sections["search"]
+
+
 def test_runs_from_before_it_was_written_show_none(run):
     for path in run.path.glob("search/*/result.yaml"):
         write_yaml(path, {key: value for key, value in read_yaml(path).items() if key != "ne"})
